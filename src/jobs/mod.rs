@@ -1,0 +1,101 @@
+//! The jobs, one room each. A job takes no input, works in bounded batches, asks between them
+//! whether to stop, and fills in a report; it never sees configuration files, the wall clock or
+//! signals.
+
+pub mod ttl_cleanup;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use self::ttl_cleanup::TtlCleanup;
+use crate::metrics::Metrics;
+use crate::model::BackendKind;
+use crate::model::setting::Problem;
+use crate::storage::{self, Lease, Sweep};
+use crate::throttle;
+use crate::work::{Limits, Progress, Report, Stop};
+
+/// The table `[jobs]`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// The table `[jobs.ttl_cleanup]`.
+    pub ttl_cleanup: ttl_cleanup::Settings,
+}
+
+impl Settings {
+    /// What is wrong with these values together.
+    pub fn problems(&self) -> Vec<Problem> {
+        self.ttl_cleanup.problems().into_iter().map(|problem| problem.within(ttl_cleanup::NAME)).collect()
+    }
+}
+
+/// When a job runs and for how long.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Whether its schedule starts it.
+    pub enabled: bool,
+    /// The schedule as it was written.
+    pub schedule: String,
+    /// How long a run may take.
+    pub deadline: Duration,
+}
+
+/// What a run is given.
+#[derive(Clone, Copy, Debug)]
+pub struct Workplace<'a> {
+    /// The lease it runs under; its writes carry the fence of it.
+    pub lease: &'a Lease,
+    /// Asked between batches.
+    pub stop: &'a Stop,
+    /// Kept up to date for whoever watches.
+    pub progress: &'a Progress,
+    /// Counted into.
+    pub metrics: &'a Metrics,
+}
+
+/// What a job deletes, in the words of the labels `table` and `reason`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deletes {
+    /// The table.
+    pub table: &'static str,
+    /// Why rows leave it.
+    pub reason: &'static str,
+}
+
+/// A job.
+#[async_trait]
+pub trait Job: Send + Sync {
+    /// Its name: of the table, the label, the history and the command.
+    fn name(&self) -> &'static str;
+
+    /// What it deletes.
+    fn deletes(&self) -> Deletes;
+
+    /// When it runs and for how long.
+    fn plan(&self) -> Plan;
+
+    /// Connections that write at the same time.
+    fn workers(&self) -> u16;
+
+    /// The limits it works under, for the report.
+    fn limits(&self) -> Limits;
+
+    /// Does the work. The report is filled in as it goes, so that it is right whenever the run
+    /// ends. Being asked to stop is not an error.
+    async fn run(&self, store: &dyn Sweep, at: Workplace<'_>, report: &mut Report) -> storage::Result<()>;
+
+    /// Says what a run would do now, and changes nothing.
+    async fn preview(&self, store: &dyn Sweep) -> storage::Result<Report>;
+}
+
+/// Every job, in the order in which they are shown.
+pub fn registry(settings: &Settings, throttle: &throttle::Settings) -> Vec<Arc<dyn Job>> {
+    vec![Arc::new(TtlCleanup::new(settings.ttl_cleanup.clone(), throttle.clone()))]
+}
+
+/// The backend that every job works on, as long as there is one.
+pub const BACKEND: BackendKind = BackendKind::Postgresql;

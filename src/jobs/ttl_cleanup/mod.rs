@@ -1,0 +1,191 @@
+//! Deletes attributes whose TTL has passed: what DynamoDB does by itself and PostgreSQL never.
+//!
+//! Rows are read ahead in pages along the index of their TTLs, without locks, and deleted by
+//! their place in the table. So each batch starts where the last one ended, dead entries are
+//! walked once and not once a batch, and several workers have disjoint rows by construction.
+//! What was locked or had changed is passed over; one more pass at the end looks for it.
+
+mod queue;
+mod settings;
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use chrono::DateTime;
+use futures_util::future::join_all;
+use serde_json::json;
+
+pub use settings::Settings;
+
+use self::queue::Queue;
+use super::{BACKEND, Deletes, Job, Plan, Workplace};
+use crate::storage::{Expired, Result, Sweep};
+use crate::throttle::{self, Signals, Throttle};
+use crate::work::{Limits, Report};
+
+/// The job's name.
+pub const NAME: &str = "ttl_cleanup";
+
+const DELETES: Deletes = Deletes { table: "attributes", reason: "expired" };
+
+/// The job.
+#[derive(Debug)]
+pub struct TtlCleanup {
+    settings: Settings,
+    throttle: throttle::Settings,
+}
+
+/// One walk over the expired rows.
+#[derive(Debug, Default)]
+struct Pass {
+    deleted: AtomicU64,
+    skipped: AtomicU64,
+    batches: AtomicU64,
+    /// A worker failed, so that the others end at their next batch.
+    failed: AtomicBool,
+}
+
+impl TtlCleanup {
+    /// The job as `settings` want it, at the pace of `throttle`.
+    pub fn new(settings: Settings, throttle: throttle::Settings) -> Self {
+        Self { settings, throttle }
+    }
+
+    async fn expired(&self, store: &dyn Sweep, report: &mut Report) -> Result<Expired> {
+        let cutoff = store.cutoff(self.settings.grace.0).await?;
+        report.cutoff = DateTime::from_timestamp(cutoff, 0);
+        Ok(Expired { cutoff, buckets: self.settings.buckets.clone() })
+    }
+
+    /// Walks once over what has expired. Returns whether it came to the end.
+    async fn pass(
+        &self,
+        store: &dyn Sweep,
+        which: &Expired,
+        throttle: &Throttle,
+        at: Workplace<'_>,
+        pass: &Pass,
+        report: &mut Report,
+    ) -> Result<bool> {
+        let queue = Queue::new(which);
+        let workers = (0..self.workers()).map(|worker| self.work(worker, store, which, &queue, throttle, at, pass));
+        // All of them are waited for, even if one fails: dropping another in its batch would
+        // leave a transaction behind.
+        let results = join_all(workers).await;
+        report.examined += queue.examined().await;
+        report.deleted += pass.deleted.load(Ordering::Relaxed);
+        report.skipped += pass.skipped.load(Ordering::Relaxed);
+        report.batches += pass.batches.load(Ordering::Relaxed);
+        report.waited = throttle.waited();
+        results.into_iter().collect::<Result<()>>()?;
+        Ok(queue.is_drained().await)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "what the workers of a pass share")]
+    async fn work(
+        &self,
+        worker: u16,
+        store: &dyn Sweep,
+        which: &Expired,
+        queue: &Queue<'_>,
+        throttle: &Throttle,
+        at: Workplace<'_>,
+        pass: &Pass,
+    ) -> Result<()> {
+        let fence = at.lease.fence(worker);
+        while at.stop.requested().is_none() && !pass.failed.load(Ordering::Relaxed) {
+            let taken = queue.take(throttle.batch_size(), store, |examined| {
+                at.metrics.rows_examined(NAME, BACKEND, DELETES.table, examined);
+            });
+            let batch = match taken.await {
+                Ok(candidates) if candidates.is_empty() => break,
+                Ok(candidates) => {
+                    store.delete_expired(which, &candidates, &fence).await.map(|batch| (candidates.len(), batch))
+                }
+                Err(error) => Err(error),
+            };
+            let (asked, batch) = batch.inspect_err(|_| pass.failed.store(true, Ordering::Relaxed))?;
+            pass.batches.fetch_add(1, Ordering::Relaxed);
+            pass.deleted.fetch_add(batch.deleted, Ordering::Relaxed);
+            pass.skipped.fetch_add(asked as u64 - batch.deleted, Ordering::Relaxed);
+            at.progress.add(batch.deleted);
+            at.metrics.rows_deleted(NAME, BACKEND, DELETES.table, DELETES.reason, batch.deleted);
+            tracing::debug!(job.name = NAME, worker, asked, batch.deleted, batch.waiters, batch.elapsed = ?batch.elapsed, "batch done");
+            let signals = Signals { elapsed: batch.elapsed, waiters: batch.waiters };
+            for (reason, rest) in throttle.after(batch.deleted, &signals, at.stop).await {
+                at.metrics.throttle_wait(NAME, BACKEND, reason.name(), rest);
+            }
+            at.metrics.throttle_batch_size(NAME, BACKEND, throttle.batch_size());
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Job for TtlCleanup {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn deletes(&self) -> Deletes {
+        DELETES
+    }
+
+    fn plan(&self) -> Plan {
+        let Settings { enabled, schedule, deadline, .. } = &self.settings;
+        Plan { enabled: *enabled, schedule: schedule.clone(), deadline: deadline.0 }
+    }
+
+    fn workers(&self) -> u16 {
+        self.settings.workers.get() as u16
+    }
+
+    fn limits(&self) -> Limits {
+        let Settings { enabled: _, schedule: _, deadline, batch_size, max_rows_per_second, workers, buckets, grace } =
+            &self.settings;
+        let limits = [
+            ("deadline", json!(deadline.0.as_secs_f64())),
+            ("batch_size", json!(batch_size)),
+            ("max_rows_per_second", json!(max_rows_per_second)),
+            ("workers", json!(workers)),
+            ("buckets", json!(buckets)),
+            ("grace", json!(grace.0.as_secs_f64())),
+        ];
+        limits.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    async fn run(&self, store: &dyn Sweep, at: Workplace<'_>, report: &mut Report) -> Result<()> {
+        let which = self.expired(store, report).await?;
+        // Until it is known better: a run that breaks off leaves work.
+        report.more = true;
+        let throttle = Throttle::new(
+            &self.throttle,
+            self.settings.batch_size.get() as u32,
+            self.settings.max_rows_per_second.get(),
+        );
+        let first = Pass::default();
+        let mut came_to_the_end = self.pass(store, &which, &throttle, at, &first, report).await?;
+        let mut passed_over = first.skipped.into_inner();
+        if came_to_the_end && passed_over > 0 {
+            let last = Pass::default();
+            came_to_the_end = self.pass(store, &which, &throttle, at, &last, report).await?;
+            passed_over = last.skipped.into_inner();
+        }
+        report.stopped = if came_to_the_end { None } else { at.stop.requested() };
+        report.more = match (came_to_the_end, passed_over) {
+            (true, 0) => false,
+            _ => store.any_expired(&which).await?,
+        };
+        Ok(())
+    }
+
+    async fn preview(&self, store: &dyn Sweep) -> Result<Report> {
+        let mut report = Report { limits: self.limits(), ..Report::default() };
+        let which = self.expired(store, &mut report).await?;
+        let buckets = store.count_expired(&which).await?;
+        report.examined = buckets.values().sum();
+        report.more = report.examined > 0;
+        report.buckets = Some(buckets);
+        Ok(report)
+    }
+}

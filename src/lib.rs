@@ -1,0 +1,11 @@
+//! The maintenance daemon of an ActingWeb deployment, as a library. `ARCHITECTURE.md` is the map.
+
+#[cfg(feature = "demo")]
+pub mod demo;
+pub mod jobs;
+pub mod metrics;
+pub mod model;
+pub mod runner;
+pub mod storage;
+pub mod throttle;
+pub mod work;

@@ -1,0 +1,488 @@
+//! Every metric, once: its name, its labels, and what it means, which is also its help text.
+//!
+//! Callers never write a label themselves: each method takes what the metric is about, as an enum
+//! or a `&'static str`, so that no label can grow with the data. Counters stand at zero from the
+//! moment their labels are registered; a gauge appears when it is first measured and goes when it
+//! is set to nothing, because a zero that nobody measured is a lie.
+
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use prometheus::core::Collector;
+use prometheus::process_collector::ProcessCollector;
+use prometheus::{CounterVec, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder};
+
+use crate::model::BackendKind;
+use crate::work::Outcome;
+
+/// What every name begins with, except those of the process itself.
+const NAMESPACE: &str = "maintd";
+
+/// The content type of [`Metrics::encode`].
+pub const CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
+
+macro_rules! families {
+    ($(
+        $(#[doc = $help:literal])+
+        $field:ident: $kind:ident($name:literal, $labels:tt $(, [$($bucket:literal),+])?),
+    )+) => {
+        /// The metrics of this process.
+        #[derive(Debug)]
+        pub struct Metrics {
+            registry: Registry,
+            $($(#[doc = $help])+ $field: $kind,)+
+        }
+
+        impl Metrics {
+            fn families() -> Self {
+                let registry = Registry::new();
+                $(
+                    let help = concat!($($help),+);
+                    let $field: $kind = register(&registry, $name, help, &$labels, &[$($($bucket),+)?]);
+                )+
+                Self { registry, $($field,)+ }
+            }
+        }
+    };
+}
+
+families! {
+    /// The version and the revision of the running daemon; always 1.
+    build_info: GaugeVec("build_info", ["version", "revision"]),
+    /// Whether the backend answered when it was last asked (1) or not (0).
+    up: GaugeVec("up", ["backend"]),
+    /// Runs that ended, by how they ended.
+    job_runs: IntCounterVec("job_runs_total", ["job", "backend", "outcome"]),
+    /// How long runs took, from taking the lease to giving it back.
+    job_duration: HistogramVec("job_duration_seconds", ["job", "backend"], [
+        0.01, 0.05, 0.25, 1.0, 5.0, 15.0, 60.0, 300.0, 900.0, 1800.0, 3600.0
+    ]),
+    /// Whether this process is running the job (1) or not (0).
+    job_running: GaugeVec("job_running", ["job", "backend"]),
+    /// When the job last succeeded, on whichever replica.
+    job_last_success: GaugeVec("job_last_success_timestamp_seconds", ["job", "backend"]),
+    /// When a run of the job last ended, on whichever replica and however it ended.
+    job_last_run: GaugeVec("job_last_run_timestamp_seconds", ["job", "backend"]),
+    /// When the job is due next; absent while its schedule does not start it.
+    job_next_run: GaugeVec("job_next_run_timestamp_seconds", ["job", "backend"]),
+    /// Rows that jobs looked at.
+    rows_examined: IntCounterVec("rows_examined_total", ["job", "backend", "table"]),
+    /// Rows that jobs deleted, as the server counted them.
+    rows_deleted: IntCounterVec("rows_deleted_total", ["job", "backend", "table", "reason"]),
+    /// Expired rows that are still there; counted once a minute, to 100000 at most.
+    expired_rows: GaugeVec("expired_rows", ["backend"]),
+    /// How long ago the oldest row expired that is still there; absent when there is none.
+    oldest_expired_age: GaugeVec("oldest_expired_age_seconds", ["backend"]),
+    /// Time that jobs spent resting between batches, by what they rested for.
+    throttle_wait: CounterVec("throttle_wait_seconds_total", ["job", "backend", "reason"]),
+    /// Rows in a batch, as the last batch of the job left it; absent while the job does not run.
+    throttle_batch_size: GaugeVec("throttle_batch_size", ["job", "backend"]),
+    /// What is wrong with the deployment, counted when it was last looked at.
+    findings: GaugeVec("findings", ["backend", "check", "severity"]),
+    /// Whether this process holds the lease of the job (1) or not (0).
+    lease_held: GaugeVec("lease_held", ["job", "backend"]),
+    /// How long operations on the store took, failed ones included.
+    store_operation: HistogramVec("store_operation_seconds", ["backend", "op"], [
+        0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0
+    ]),
+    /// Operations on the store that failed, by what the failure means.
+    store_errors: IntCounterVec("store_errors_total", ["backend", "op", "kind"]),
+    /// Connections to PostgreSQL that this process holds open, by what they are doing.
+    pool_connections: GaugeVec("pool_connections", ["state"]),
+}
+
+/// A kind of metric, by how it is made.
+trait Family: Collector + Clone + 'static {
+    fn create(opts: Opts, labels: &[&str], buckets: &[f64]) -> prometheus::Result<Self>;
+}
+
+impl Family for GaugeVec {
+    fn create(opts: Opts, labels: &[&str], _buckets: &[f64]) -> prometheus::Result<Self> {
+        Self::new(opts, labels)
+    }
+}
+
+impl Family for CounterVec {
+    fn create(opts: Opts, labels: &[&str], _buckets: &[f64]) -> prometheus::Result<Self> {
+        Self::new(opts, labels)
+    }
+}
+
+impl Family for IntCounterVec {
+    fn create(opts: Opts, labels: &[&str], _buckets: &[f64]) -> prometheus::Result<Self> {
+        Self::new(opts, labels)
+    }
+}
+
+impl Family for HistogramVec {
+    fn create(opts: Opts, labels: &[&str], buckets: &[f64]) -> prometheus::Result<Self> {
+        Self::new(HistogramOpts::from(opts).buckets(buckets.to_vec()), labels)
+    }
+}
+
+fn register<F: Family>(registry: &Registry, name: &str, help: &str, labels: &[&str], buckets: &[f64]) -> F {
+    let opts = Opts::new(name, help.trim()).namespace(NAMESPACE);
+    let family = F::create(opts, labels, buckets).expect("names and labels of metrics are valid");
+    registry.register(Box::new(family.clone())).expect("each metric is registered once");
+    family
+}
+
+/// A check whose findings are counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// The application's schema is at a revision that this build does not know, or lacks what the
+    /// jobs need.
+    SchemaRevision,
+}
+
+impl Check {
+    /// The word for the label `check`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::SchemaRevision => "schema_revision",
+        }
+    }
+}
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// Worth knowing; everything works.
+    Warning,
+    /// Something does not work until it is dealt with.
+    Critical,
+}
+
+impl Severity {
+    /// The word for the label `severity`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Warning => "warning",
+            Self::Critical => "critical",
+        }
+    }
+}
+
+impl Metrics {
+    /// The metrics of a process that has measured nothing yet.
+    pub fn new(version: &str, revision: &str) -> Self {
+        let metrics = Self::families();
+        metrics.registry.register(Box::new(ProcessCollector::for_self())).expect("the process has its own names");
+        metrics.build_info.with_label_values(&[version, revision]).set(1.0);
+        metrics
+    }
+
+    /// Everything measured, in the text format of Prometheus. Asks nobody but `/proc`.
+    pub fn encode(&self) -> String {
+        TextEncoder::new().encode_to_string(&self.registry.gather()).expect("gathered families are complete")
+    }
+
+    /// Lets the counters of a job begin at zero: `tables` are those it looks at, each with the
+    /// reasons for which it deletes there, `waits` what it may have to wait for.
+    pub fn register_job(
+        &self,
+        job: &'static str,
+        backend: BackendKind,
+        tables: &[(&'static str, &[&'static str])],
+        waits: &[&'static str],
+    ) {
+        for outcome in Outcome::ALL {
+            self.job_runs.with_label_values(&[job, backend.name(), outcome.name()]);
+        }
+        self.job_duration.with_label_values(&[job, backend.name()]);
+        for (table, reasons) in tables {
+            self.rows_examined.with_label_values(&[job, backend.name(), table]);
+            for reason in *reasons {
+                self.rows_deleted.with_label_values(&[job, backend.name(), table, reason]);
+            }
+        }
+        for reason in waits {
+            self.throttle_wait.with_label_values(&[job, backend.name(), reason]);
+        }
+    }
+
+    /// Lets the counters of a store begin at zero: `ops` are the operations it measures, `kinds`
+    /// the ways in which they can fail.
+    pub fn register_store(&self, backend: BackendKind, ops: &[&'static str], kinds: &[&'static str]) {
+        for op in ops {
+            self.store_operation.with_label_values(&[backend.name(), op]);
+            for kind in kinds {
+                self.store_errors.with_label_values(&[backend.name(), op, kind]);
+            }
+        }
+    }
+
+    /// Whether the backend answered when it was last asked.
+    pub fn up(&self, backend: BackendKind, up: bool) {
+        set(&self.up, &[backend.name()], up);
+    }
+
+    /// A run ended. One that was skipped took no time.
+    pub fn job_run(&self, job: &'static str, backend: BackendKind, outcome: Outcome, took: Option<Duration>) {
+        self.job_runs.with_label_values(&[job, backend.name(), outcome.name()]).inc();
+        if let Some(took) = took {
+            self.job_duration.with_label_values(&[job, backend.name()]).observe(took.as_secs_f64());
+        }
+    }
+
+    /// Whether this process is running the job.
+    pub fn job_running(&self, job: &'static str, backend: BackendKind, running: bool) {
+        set(&self.job_running, &[job, backend.name()], running);
+    }
+
+    /// When the job last succeeded, if it ever did.
+    pub fn job_last_success(&self, job: &'static str, backend: BackendKind, at: Option<DateTime<Utc>>) {
+        set_or_remove(&self.job_last_success, &[job, backend.name()], at.map(epoch));
+    }
+
+    /// When a run of the job last ended, if one ever did.
+    pub fn job_last_run(&self, job: &'static str, backend: BackendKind, at: Option<DateTime<Utc>>) {
+        set_or_remove(&self.job_last_run, &[job, backend.name()], at.map(epoch));
+    }
+
+    /// When the job is due next, if its schedule starts it.
+    pub fn job_next_run(&self, job: &'static str, backend: BackendKind, at: Option<DateTime<Utc>>) {
+        set_or_remove(&self.job_next_run, &[job, backend.name()], at.map(epoch));
+    }
+
+    /// A job looked at rows.
+    pub fn rows_examined(&self, job: &'static str, backend: BackendKind, table: &'static str, rows: u64) {
+        self.rows_examined.with_label_values(&[job, backend.name(), table]).inc_by(rows);
+    }
+
+    /// The server deleted rows for a job.
+    pub fn rows_deleted(
+        &self,
+        job: &'static str,
+        backend: BackendKind,
+        table: &'static str,
+        reason: &'static str,
+        rows: u64,
+    ) {
+        self.rows_deleted.with_label_values(&[job, backend.name(), table, reason]).inc_by(rows);
+    }
+
+    /// How many expired rows there are; nothing when that is no longer known.
+    pub fn expired_rows(&self, backend: BackendKind, rows: Option<u64>) {
+        set_or_remove(&self.expired_rows, &[backend.name()], rows.map(|rows| rows as f64));
+    }
+
+    /// How many seconds ago the oldest of them expired; nothing when there is none.
+    pub fn oldest_expired_age(&self, backend: BackendKind, seconds: Option<u64>) {
+        set_or_remove(&self.oldest_expired_age, &[backend.name()], seconds.map(|seconds| seconds as f64));
+    }
+
+    /// A job rested for `reason`.
+    pub fn throttle_wait(&self, job: &'static str, backend: BackendKind, reason: &'static str, rest: Duration) {
+        self.throttle_wait.with_label_values(&[job, backend.name(), reason]).inc_by(rest.as_secs_f64());
+    }
+
+    /// How many rows the next batch of the job will have.
+    pub fn throttle_batch_size(&self, job: &'static str, backend: BackendKind, rows: u32) {
+        self.throttle_batch_size.with_label_values(&[job, backend.name()]).set(rows.into());
+    }
+
+    /// The job has ended, and with it its lease and whatever described its batches.
+    pub fn job_idle(&self, job: &'static str, backend: BackendKind) {
+        self.job_running(job, backend, false);
+        self.lease_held(job, backend, false);
+        set_or_remove(&self.throttle_batch_size, &[job, backend.name()], None);
+    }
+
+    /// How many findings a check has; nothing when it could not be made.
+    pub fn findings(&self, backend: BackendKind, check: Check, severity: Severity, count: Option<u64>) {
+        let labels = [backend.name(), check.name(), severity.name()];
+        set_or_remove(&self.findings, &labels, count.map(|count| count as f64));
+    }
+
+    /// Whether this process holds the lease of the job.
+    pub fn lease_held(&self, job: &'static str, backend: BackendKind, held: bool) {
+        set(&self.lease_held, &[job, backend.name()], held);
+    }
+
+    /// An operation on a store ended, well or not.
+    pub fn store_operation(&self, backend: BackendKind, op: &'static str, took: Duration) {
+        self.store_operation.with_label_values(&[backend.name(), op]).observe(took.as_secs_f64());
+    }
+
+    /// An operation on a store failed.
+    pub fn store_error(&self, backend: BackendKind, op: &'static str, kind: &'static str) {
+        self.store_errors.with_label_values(&[backend.name(), op, kind]).inc();
+    }
+
+    /// How many connections of the pool are open, and what they are doing.
+    pub fn pool_connections(&self, idle: u32, used: u32) {
+        self.pool_connections.with_label_values(&["idle"]).set(idle.into());
+        self.pool_connections.with_label_values(&["used"]).set(used.into());
+    }
+}
+
+fn set(family: &GaugeVec, labels: &[&str], value: bool) {
+    family.with_label_values(labels).set(f64::from(u8::from(value)));
+}
+
+fn set_or_remove(family: &GaugeVec, labels: &[&str], value: Option<f64>) {
+    match value {
+        Some(value) => family.with_label_values(labels).set(value),
+        None => {
+            // The error says that the gauge was not there, which is what was wanted.
+            let _absent = family.remove_label_values(labels);
+        }
+    }
+}
+
+fn epoch(at: DateTime<Utc>) -> f64 {
+    // Milliseconds are exact in an f64 and finer than anybody's schedule.
+    at.timestamp_millis() as f64 / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BACKEND: BackendKind = BackendKind::Postgresql;
+    const JOB: &str = "ttl_cleanup";
+
+    /// Metrics of which every one has a value.
+    fn complete() -> Metrics {
+        let metrics = Metrics::new("1.2.3", "abcdef0");
+        let at = DateTime::from_timestamp_millis(1_795_343_400_250);
+        metrics.register_job(JOB, BACKEND, &[("attributes", &["expired"])], &["rate", "lock_wait", "latency"]);
+        metrics.register_store(BACKEND, &["claim", "renew"], &["unavailable", "timeout"]);
+        metrics.up(BACKEND, true);
+        metrics.job_run(JOB, BACKEND, Outcome::Succeeded, Some(Duration::from_millis(1500)));
+        metrics.job_running(JOB, BACKEND, true);
+        metrics.job_last_success(JOB, BACKEND, at);
+        metrics.job_last_run(JOB, BACKEND, at);
+        metrics.job_next_run(JOB, BACKEND, at);
+        metrics.rows_examined(JOB, BACKEND, "attributes", 7);
+        metrics.rows_deleted(JOB, BACKEND, "attributes", "expired", 5);
+        metrics.expired_rows(BACKEND, Some(12));
+        metrics.oldest_expired_age(BACKEND, Some(3600));
+        metrics.throttle_wait(JOB, BACKEND, "rate", Duration::from_millis(250));
+        metrics.throttle_batch_size(JOB, BACKEND, 500);
+        metrics.findings(BACKEND, Check::SchemaRevision, Severity::Critical, Some(1));
+        metrics.lease_held(JOB, BACKEND, true);
+        metrics.store_operation(BACKEND, "claim", Duration::from_micros(700));
+        metrics.store_error(BACKEND, "renew", "timeout");
+        metrics.pool_connections(3, 1);
+        metrics
+    }
+
+    /// The lines of `text` that begin with one of `prefixes`.
+    fn lines(text: &str, prefixes: &[&str]) -> Vec<String> {
+        let wanted = |line: &&str| prefixes.iter().any(|prefix| line.starts_with(prefix));
+        text.lines().filter(wanted).map(str::to_owned).collect()
+    }
+
+    /// One line for each metric of `text`: its name, labels, type and help.
+    fn contract(text: &str) -> String {
+        let mut contract = String::new();
+        let mut lines = text.lines().peekable();
+        while let Some(line) = lines.next() {
+            let Some((name, help)) = line.strip_prefix("# HELP ").and_then(|line| line.split_once(' ')) else {
+                continue;
+            };
+            let kind = lines.next().and_then(|line| line.rsplit(' ').next()).unwrap_or_default();
+            let sample = lines.peek().copied().unwrap_or_default();
+            let labels: Vec<_> = sample.split(['{', ',']).filter_map(|part| Some(part.split_once("=\"")?.0)).collect();
+            contract += &format!("{name}{{{}}} {kind}: {help}\n", labels.join(","));
+        }
+        contract
+    }
+
+    #[test]
+    fn names_labels_and_meanings_are_these() {
+        insta::assert_snapshot!(contract(&complete().encode()), @r#"
+        maintd_build_info{revision,version} gauge: The version and the revision of the running daemon; always 1.
+        maintd_expired_rows{backend} gauge: Expired rows that are still there; counted once a minute, to 100000 at most.
+        maintd_findings{backend,check,severity} gauge: What is wrong with the deployment, counted when it was last looked at.
+        maintd_job_duration_seconds{backend,job,le} histogram: How long runs took, from taking the lease to giving it back.
+        maintd_job_last_run_timestamp_seconds{backend,job} gauge: When a run of the job last ended, on whichever replica and however it ended.
+        maintd_job_last_success_timestamp_seconds{backend,job} gauge: When the job last succeeded, on whichever replica.
+        maintd_job_next_run_timestamp_seconds{backend,job} gauge: When the job is due next; absent while its schedule does not start it.
+        maintd_job_running{backend,job} gauge: Whether this process is running the job (1) or not (0).
+        maintd_job_runs_total{backend,job,outcome} counter: Runs that ended, by how they ended.
+        maintd_lease_held{backend,job} gauge: Whether this process holds the lease of the job (1) or not (0).
+        maintd_oldest_expired_age_seconds{backend} gauge: How long ago the oldest row expired that is still there; absent when there is none.
+        maintd_pool_connections{state} gauge: Connections to PostgreSQL that this process holds open, by what they are doing.
+        maintd_rows_deleted_total{backend,job,reason,table} counter: Rows that jobs deleted, as the server counted them.
+        maintd_rows_examined_total{backend,job,table} counter: Rows that jobs looked at.
+        maintd_store_errors_total{backend,kind,op} counter: Operations on the store that failed, by what the failure means.
+        maintd_store_operation_seconds{backend,op,le} histogram: How long operations on the store took, failed ones included.
+        maintd_throttle_batch_size{backend,job} gauge: Rows in a batch, as the last batch of the job left it; absent while the job does not run.
+        maintd_throttle_wait_seconds_total{backend,job,reason} counter: Time that jobs spent resting between batches, by what they rested for.
+        maintd_up{backend} gauge: Whether the backend answered when it was last asked (1) or not (0).
+        process_cpu_seconds_total{} counter: Total user and system CPU time spent in seconds.
+        process_max_fds{} gauge: Maximum number of open file descriptors.
+        process_open_fds{} gauge: Number of open file descriptors.
+        process_resident_memory_bytes{} gauge: Resident memory size in bytes.
+        process_start_time_seconds{} gauge: Start time of the process since unix epoch in seconds.
+        process_threads{} gauge: Number of OS threads in the process.
+        process_virtual_memory_bytes{} gauge: Virtual memory size in bytes.
+        "#);
+    }
+
+    #[test]
+    fn values_are_what_was_measured() {
+        let text = complete().encode();
+        for sample in [
+            r#"maintd_build_info{revision="abcdef0",version="1.2.3"} 1"#,
+            r#"maintd_job_duration_seconds_sum{backend="postgresql",job="ttl_cleanup"} 1.5"#,
+            r#"maintd_job_last_success_timestamp_seconds{backend="postgresql",job="ttl_cleanup"} 1795343400.25"#,
+            r#"maintd_job_runs_total{backend="postgresql",job="ttl_cleanup",outcome="succeeded"} 1"#,
+            r#"maintd_pool_connections{state="idle"} 3"#,
+            r#"maintd_rows_deleted_total{backend="postgresql",job="ttl_cleanup",reason="expired",table="attributes"} 5"#,
+            r#"maintd_throttle_wait_seconds_total{backend="postgresql",job="ttl_cleanup",reason="rate"} 0.25"#,
+        ] {
+            assert!(text.lines().any(|line| line == sample), "{sample} is missing in\n{text}");
+        }
+    }
+
+    #[test]
+    fn a_histogram_reaches_an_hour() {
+        let text = complete().encode();
+        let buckets = lines(&text, &["maintd_job_duration_seconds_bucket"]);
+        assert!(buckets[buckets.len() - 2].contains("le=\"3600\""), "{buckets:#?}");
+    }
+
+    #[test]
+    fn counters_begin_at_zero_and_gauges_with_their_first_measurement() {
+        let metrics = Metrics::new("1.2.3", "abcdef0");
+        metrics.register_job(JOB, BACKEND, &[("attributes", &["expired"])], &["rate"]);
+        metrics.register_store(BACKEND, &["claim"], &["timeout"]);
+        let text = metrics.encode();
+        for counter in [
+            "maintd_job_runs_total{backend=\"postgresql\",job=\"ttl_cleanup\",outcome=\"failed\"} 0",
+            "maintd_job_duration_seconds_count{backend=\"postgresql\",job=\"ttl_cleanup\"} 0",
+            "maintd_rows_examined_total{backend=\"postgresql\",job=\"ttl_cleanup\",table=\"attributes\"} 0",
+            "maintd_rows_deleted_total{backend=\"postgresql\",job=\"ttl_cleanup\",reason=\"expired\",table=\"attributes\"} 0",
+            "maintd_throttle_wait_seconds_total{backend=\"postgresql\",job=\"ttl_cleanup\",reason=\"rate\"} 0",
+            "maintd_store_operation_seconds_count{backend=\"postgresql\",op=\"claim\"} 0",
+            "maintd_store_errors_total{backend=\"postgresql\",kind=\"timeout\",op=\"claim\"} 0",
+        ] {
+            assert!(text.lines().any(|line| line == counter), "{counter} is missing in\n{text}");
+        }
+        let gauges: Vec<_> =
+            lines(&text, &["# TYPE maintd_"]).into_iter().filter(|line| line.ends_with(" gauge")).collect();
+        assert_eq!(gauges, ["# TYPE maintd_build_info gauge"]);
+    }
+
+    #[test]
+    fn gauges_go_when_they_no_longer_apply() {
+        let metrics = complete();
+        metrics.job_next_run(JOB, BACKEND, None);
+        metrics.expired_rows(BACKEND, None);
+        metrics.oldest_expired_age(BACKEND, None);
+        metrics.findings(BACKEND, Check::SchemaRevision, Severity::Critical, None);
+        metrics.job_idle(JOB, BACKEND);
+        // Twice is no mistake.
+        metrics.job_next_run(JOB, BACKEND, None);
+        let text = metrics.encode();
+        for name in ["job_next_run", "expired_rows", "oldest_expired", "findings", "throttle_batch_size"] {
+            assert_eq!(lines(&text, &[&format!("maintd_{name}")]), [""; 0], "{name}");
+        }
+        assert_eq!(lines(&text, &["maintd_lease_held", "maintd_job_running"]).len(), 2);
+        assert!(!lines(&text, &["maintd_lease_held", "maintd_job_running"]).iter().any(|line| line.ends_with(" 1")));
+    }
+}

@@ -1,0 +1,87 @@
+//! What the daemon knows about itself and its deployment right now: the document behind the
+//! status page, the API and `/readyz`.
+
+use std::sync::{Arc, RwLock};
+
+use chrono::{DateTime, Utc};
+use serde::Serialize;
+
+use crate::model::BackendKind;
+use crate::storage::Backlog;
+use crate::work::Run;
+
+/// A snapshot of everything.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Status {
+    /// The deployment's name, if it was given one.
+    pub deployment: Option<String>,
+    /// The version of the daemon.
+    pub version: &'static str,
+    /// When this process started.
+    pub started_at: DateTime<Utc>,
+    /// What keeps the daemon from doing its work; empty when it is ready.
+    pub not_ready: Vec<String>,
+    /// The backends, in the order of the configuration.
+    pub backends: Vec<BackendStatus>,
+    /// The jobs, in the order of the registry.
+    pub jobs: Vec<JobStatus>,
+}
+
+/// One backend.
+#[derive(Clone, Debug, Serialize)]
+pub struct BackendStatus {
+    /// Which one.
+    pub backend: BackendKind,
+    /// Whether it answered lately; none before the first question.
+    pub up: Option<bool>,
+    /// Where it is, without secrets: host, port, database and schema.
+    pub place: String,
+    /// Why it is down, or what is wrong with it.
+    pub problem: Option<String>,
+    /// The application's schema revision.
+    pub schema_revision: Option<String>,
+    /// Expired rows that are still there, when they were last counted.
+    pub backlog: Option<Backlog>,
+}
+
+/// One job on one backend.
+#[derive(Clone, Debug, Serialize)]
+pub struct JobStatus {
+    /// Its name.
+    pub job: &'static str,
+    /// The backend it works on.
+    pub backend: BackendKind,
+    /// Whether its schedule starts it.
+    pub enabled: bool,
+    /// Its schedule as it was written.
+    pub schedule: String,
+    /// Its next slot; none while it is disabled.
+    pub next_run: Option<DateTime<Utc>>,
+    /// The run that is going on, here or on another replica.
+    pub running: Option<Run>,
+    /// The newest run that has ended.
+    pub last_run: Option<Run>,
+    /// When it last succeeded.
+    pub last_success: Option<DateTime<Utc>>,
+}
+
+/// The status that everybody shares. Reading never waits for a database.
+#[derive(Clone, Debug, Default)]
+pub struct Board(Arc<RwLock<Status>>);
+
+impl Board {
+    /// A board that shows `status`.
+    pub fn new(status: Status) -> Self {
+        Self(Arc::new(RwLock::new(status)))
+    }
+
+    /// What it shows now.
+    pub fn snapshot(&self) -> Status {
+        self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+
+    /// Changes what it shows.
+    pub fn update(&self, change: impl FnOnce(&mut Status)) {
+        change(&mut self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner));
+    }
+}

@@ -1,0 +1,105 @@
+//! Connections: options, pool, and the reason when there is none.
+//!
+//! Everything here also has to work through a pooler in transaction mode, which refuses start-up
+//! parameters it does not track and keeps no session for us.
+
+use std::time::Duration;
+
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgSslMode};
+use sqlx::{ConnectOptions, Connection, Executor, PgConnection};
+use url::Url;
+
+use super::settings::{Settings, SslMode};
+
+/// How long connecting may take when we only want to know what is wrong.
+const PROBE: Duration = Duration::from_secs(5);
+
+/// A connection that was idle for longer than this may be half-open and is asked before it is
+/// used; asking every time would cost each transaction a round trip.
+const SUSPICIOUS_AFTER: Duration = Duration::from_secs(30);
+
+/// How to reach the database of `settings`.
+pub(super) fn options(settings: &Settings) -> Result<PgConnectOptions, sqlx::Error> {
+    let port = settings.port.to_string();
+    // Given as a URL, because only that way sqlx looks for a password in ~/.pgpass.
+    let url = Url::parse_with_params(
+        "postgres://",
+        [
+            ("host", settings.host.as_str()),
+            ("port", port.as_str()),
+            ("dbname", settings.dbname.as_str()),
+            ("user", settings.user.as_str()),
+        ],
+    )
+    .map_err(|error| sqlx::Error::Configuration(error.into()))?;
+    let mut options = PgConnectOptions::from_url(&url)?
+        .application_name("actingweb-maintd")
+        // PgBouncer does not track it and refuses the connection.
+        .extra_float_digits(None)
+        .ssl_mode(match settings.sslmode {
+            SslMode::Disable => PgSslMode::Disable,
+            SslMode::Allow => PgSslMode::Allow,
+            SslMode::Prefer => PgSslMode::Prefer,
+            SslMode::Require => PgSslMode::Require,
+            SslMode::VerifyCa => PgSslMode::VerifyCa,
+            SslMode::VerifyFull => PgSslMode::VerifyFull,
+        })
+        .log_statements(log::LevelFilter::Trace)
+        .log_slow_statements(log::LevelFilter::Debug, Duration::from_secs(1));
+    if !settings.statement_cache {
+        options = options.statement_cache_capacity(0);
+    }
+    if let Some(password) = &settings.password {
+        options = options.password(password.expose());
+    }
+    if let Some(certificates) = &settings.sslrootcert {
+        options = options.ssl_root_cert(certificates);
+    }
+    Ok(options)
+}
+
+/// A pool that connects when it is first asked, so that the daemon starts while the database is
+/// down.
+pub(super) fn pool(settings: &Settings, options: PgConnectOptions) -> PgPool {
+    let connections = |size: u64| u32::try_from(size).unwrap_or(u32::MAX);
+    PgPoolOptions::new()
+        .min_connections(connections(settings.pool.min_size.get()))
+        .max_connections(connections(settings.pool.max_size.get()))
+        .acquire_timeout(settings.pool.timeout.0)
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move {
+                if meta.idle_for < SUSPICIOUS_AFTER {
+                    return Ok(true);
+                }
+                Ok(matches!(within(PROBE, connection.ping()).await, Some(Ok(()))))
+            })
+        })
+        // sqlx 0.9.0 can put a connection back with its transaction still open when `begin` was
+        // dropped half way (transact-rs/sqlx#4393); a lone ROLLBACK would warn on healthy ones.
+        .after_release(|connection, _| {
+            Box::pin(async move {
+                connection.execute("BEGIN; ROLLBACK").await?;
+                Ok(true)
+            })
+        })
+        .connect_lazy_with(options)
+}
+
+/// Connects once without the pool. A pool only says that it waited too long; this says why.
+pub(super) async fn probe(options: &PgConnectOptions) -> Result<(), sqlx::Error> {
+    match within(PROBE, PgConnection::connect_with(options)).await {
+        // Closing politely could hang as well; dropping closes the socket.
+        Some(connected) => connected.map(drop),
+        None => Err(sqlx::Error::Io(std::io::Error::new(
+            std::io::ErrorKind::TimedOut,
+            format!("the server did not answer within {} seconds", PROBE.as_secs()),
+        ))),
+    }
+}
+
+/// The future's result, unless it takes longer than `limit`.
+#[expect(clippy::disallowed_methods, reason = "connecting and pinging open no transaction that could be left behind")]
+async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(limit, future).await.ok()
+}

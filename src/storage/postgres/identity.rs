@@ -1,0 +1,57 @@
+//! Who a deployment is, so that a clone is not taken for the original.
+
+use serde::Serialize;
+use sqlx::Row;
+use uuid::Uuid;
+
+use super::Postgres;
+use super::error::Context;
+use crate::storage::Result;
+
+/// The identity of a deployment on PostgreSQL.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Identity {
+    /// Random, made when the daemon first saw the deployment.
+    pub id: Uuid,
+    /// The cluster it was first seen on: `pg_control_system()`.
+    pub system_identifier: i64,
+    /// The database it was first seen in.
+    pub database: String,
+}
+
+impl Postgres {
+    /// The deployment's identity, made now if it has none yet.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Schema`](crate::storage::ErrorKind::Schema) when our own schema is missing.
+    pub async fn identity(&self) -> Result<Identity> {
+        const OP: &str = "read the deployment's identity";
+        self.measured("identity", async {
+            let place = self.place().await?;
+            let mut tx = self.begin(OP).await?;
+            self.query(
+                "INSERT INTO maintd.deployments (deployment, system_identifier, database) \
+                 SELECT $1, system_identifier, current_database() FROM pg_control_system() \
+                 ON CONFLICT DO NOTHING",
+            )
+            .bind(&place.schema)
+            .execute(&mut *tx)
+            .await
+            .op(OP)?;
+            let row = self
+                .query("SELECT id, system_identifier, database FROM maintd.deployments WHERE deployment = $1")
+                .bind(&place.schema)
+                .fetch_one(&mut *tx)
+                .await
+                .op(OP)?;
+            tx.commit().await.op(OP)?;
+            Ok(Identity {
+                id: row.try_get(0).op(OP)?,
+                system_identifier: row.try_get(1).op(OP)?,
+                database: row.try_get(2).op(OP)?,
+            })
+        })
+        .await
+    }
+}

@@ -1,0 +1,241 @@
+//! History in `maintd.runs`.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::de::DeserializeOwned;
+use serde::de::IntoDeserializer;
+use serde::de::value::{Error as WordError, StrDeserializer};
+use sqlx::postgres::PgRow;
+use sqlx::types::Json;
+use sqlx::{Postgres as Driver, Row, Transaction};
+use uuid::Uuid;
+
+use super::Postgres;
+use super::error::{Context, refused};
+use super::sweep::count;
+use crate::model::BackendKind;
+use crate::storage::{ErrorKind, Finish, Lease, Result, Runs};
+use crate::work::{Report, Run};
+
+const BACKEND: &str = BackendKind::Postgresql.name();
+
+/// A run with what its workers have committed so far.
+macro_rules! select_runs {
+    ($rest:literal) => {
+        concat!(
+            "SELECT r.run_id, r.job, r.backend, r.slot, r.trigger, r.outcome, r.started_at, r.finished_at, \
+                 r.holder, r.error, r.report, coalesce(w.batches, 0), coalesce(w.deleted, 0), coalesce(w.skipped, 0) \
+             FROM maintd.runs r LEFT JOIN LATERAL ( \
+                 SELECT sum(batches)::bigint AS batches, sum(deleted)::bigint AS deleted, \
+                     sum(skipped)::bigint AS skipped \
+                 FROM maintd.run_workers WHERE run_id = r.run_id) w ON true ",
+            $rest
+        )
+    };
+}
+
+/// What the store itself has counted of a run.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Counts {
+    batches: u64,
+    deleted: u64,
+    skipped: u64,
+}
+
+impl Counts {
+    /// `report` with these counts in the place of its own.
+    pub(super) fn into_report(self, report: Report) -> Report {
+        Report { batches: self.batches, deleted: self.deleted, skipped: self.skipped, ..report }
+    }
+}
+
+#[async_trait]
+impl Runs for Postgres {
+    async fn finish(&self, lease: &Lease, finish: &Finish) -> Result<Run> {
+        const OP: &str = "write the run's report";
+        self.measured("finish", async {
+            let place = self.place().await?;
+            let mut tx = self.begin(OP).await?;
+            let released = self
+                .query(
+                    "UPDATE maintd.leases SET secret = NULL, holder = NULL, run_id = NULL, acquired_at = NULL, \
+                         expires_at = NULL, last_slot = greatest(last_slot, $6) \
+                     WHERE deployment = $1 AND backend = $2 AND job = $3 AND term = $4 AND secret = $5",
+                )
+                .bind(&place.schema)
+                .bind(BACKEND)
+                .bind(&lease.run.job)
+                .bind(lease.term)
+                .bind(lease.secret)
+                .bind(lease.run.slot)
+                .execute(&mut *tx)
+                .await
+                .op(OP)?;
+            if released.rows_affected() != 1 {
+                return Err(refused(OP, ErrorKind::Fenced, "somebody else has taken the lease over"));
+            }
+            let counts = self.take_counts(&mut tx, lease.run.run_id, OP).await?;
+            let report = counts.into_report(finish.report.clone());
+            let row = self
+                .query(
+                    "UPDATE maintd.runs SET outcome = $2, error = $3, report = $4, finished_at = clock_timestamp() \
+                     WHERE run_id = $1 RETURNING finished_at",
+                )
+                .bind(lease.run.run_id)
+                .bind(finish.outcome.name())
+                .bind(&finish.error)
+                .bind(Json(&report))
+                .fetch_one(&mut *tx)
+                .await
+                .op(OP)?;
+            tx.commit().await.op(OP)?;
+            Ok(Run {
+                outcome: Some(finish.outcome),
+                error: finish.error.clone(),
+                finished_at: row.try_get(0).op(OP)?,
+                report,
+                ..lease.run.clone()
+            })
+        })
+        .await
+    }
+
+    async fn find(&self, run_id: Uuid) -> Result<Option<Run>> {
+        const OP: &str = "read a run";
+        self.measured("find_run", async {
+            let mut tx = self.begin(OP).await?;
+            let row =
+                self.query(select_runs!("WHERE r.run_id = $1")).bind(run_id).fetch_optional(&mut *tx).await.op(OP)?;
+            tx.commit().await.op(OP)?;
+            row.as_ref().map(|row| read_run(row, OP)).transpose()
+        })
+        .await
+    }
+
+    async fn history(&self, job: Option<&str>, limit: u32) -> Result<Vec<Run>> {
+        const OP: &str = "read the history";
+        self.measured("history", async {
+            let place = self.place().await?;
+            let mut tx = self.begin(OP).await?;
+            let rows = self
+                .query(select_runs!(
+                    "WHERE r.deployment = $1 AND r.backend = $2 AND ($3::text IS NULL OR r.job = $3) \
+                     ORDER BY r.started_at DESC, r.run_id DESC LIMIT $4"
+                ))
+                .bind(&place.schema)
+                .bind(BACKEND)
+                .bind(job)
+                .bind(i64::from(limit))
+                .fetch_all(&mut *tx)
+                .await
+                .op(OP)?;
+            tx.commit().await.op(OP)?;
+            rows.iter().map(|row| read_run(row, OP)).collect()
+        })
+        .await
+    }
+
+    async fn last_success(&self, job: &str) -> Result<Option<Run>> {
+        const OP: &str = "read the last success";
+        self.measured("last_success", async {
+            let place = self.place().await?;
+            let mut tx = self.begin(OP).await?;
+            let row = self
+                .query(select_runs!(
+                    "WHERE r.deployment = $1 AND r.backend = $2 AND r.job = $3 AND r.outcome = 'succeeded' \
+                     ORDER BY r.started_at DESC LIMIT 1"
+                ))
+                .bind(&place.schema)
+                .bind(BACKEND)
+                .bind(job)
+                .fetch_optional(&mut *tx)
+                .await
+                .op(OP)?;
+            tx.commit().await.op(OP)?;
+            row.as_ref().map(|row| read_run(row, OP)).transpose()
+        })
+        .await
+    }
+
+    async fn forget(&self, keep: Duration) -> Result<u64> {
+        const OP: &str = "forget old runs";
+        self.measured("forget", async {
+            let place = self.place().await?;
+            let mut tx = self.begin(OP).await?;
+            let forgotten = self
+                .query(
+                    "DELETE FROM maintd.runs WHERE run_id IN ( \
+                         SELECT run_id FROM maintd.runs r WHERE deployment = $1 AND backend = $2 \
+                             AND finished_at < now() - make_interval(secs => $3) \
+                             AND NOT (outcome = 'succeeded' AND NOT EXISTS ( \
+                                 SELECT FROM maintd.runs newer WHERE newer.deployment = r.deployment \
+                                     AND newer.backend = r.backend AND newer.job = r.job \
+                                     AND newer.outcome = 'succeeded' AND newer.started_at > r.started_at)) \
+                         LIMIT 1000)",
+                )
+                .bind(&place.schema)
+                .bind(BACKEND)
+                .bind(keep.as_secs_f64())
+                .execute(&mut *tx)
+                .await
+                .op(OP)?;
+            tx.commit().await.op(OP)?;
+            Ok(forgotten.rows_affected())
+        })
+        .await
+    }
+}
+
+impl Postgres {
+    /// Takes the counts of a run's workers, and their fences with them.
+    pub(super) async fn take_counts(
+        &self,
+        tx: &mut Transaction<'static, Driver>,
+        run_id: Uuid,
+        op: &'static str,
+    ) -> Result<Counts> {
+        let row = self
+            .query(
+                "WITH workers AS (DELETE FROM maintd.run_workers WHERE run_id = $1 RETURNING *) \
+                 SELECT coalesce(sum(batches), 0)::bigint, coalesce(sum(deleted), 0)::bigint, \
+                     coalesce(sum(skipped), 0)::bigint FROM workers",
+            )
+            .bind(run_id)
+            .fetch_one(&mut **tx)
+            .await
+            .op(op)?;
+        Ok(Counts { batches: count(&row, 0, op)?, deleted: count(&row, 1, op)?, skipped: count(&row, 2, op)? })
+    }
+}
+
+fn read_run(row: &PgRow, op: &'static str) -> Result<Run> {
+    let outcome: Option<String> = row.try_get(5).op(op)?;
+    let report = match row.try_get::<Option<Json<Report>>, _>(10).op(op)? {
+        Some(Json(report)) => report,
+        None => {
+            let counts =
+                Counts { batches: count(row, 11, op)?, deleted: count(row, 12, op)?, skipped: count(row, 13, op)? };
+            counts.into_report(Report::default())
+        }
+    };
+    Ok(Run {
+        run_id: row.try_get(0).op(op)?,
+        job: row.try_get(1).op(op)?,
+        backend: read_word(row.try_get(2).op(op)?, op)?,
+        slot: row.try_get(3).op(op)?,
+        trigger: read_word(row.try_get(4).op(op)?, op)?,
+        outcome: outcome.as_deref().map(|word| read_word(word, op)).transpose()?,
+        started_at: row.try_get(6).op(op)?,
+        finished_at: row.try_get(7).op(op)?,
+        holder: row.try_get(8).op(op)?,
+        error: row.try_get(9).op(op)?,
+        report,
+    })
+}
+
+/// Reads one of the closed words of a column, which are those of JSON.
+fn read_word<T: DeserializeOwned>(word: &str, op: &'static str) -> Result<T> {
+    let deserializer: StrDeserializer<'_, WordError> = word.into_deserializer();
+    T::deserialize(deserializer).map_err(|error| refused(op, ErrorKind::Other, error.to_string()))
+}

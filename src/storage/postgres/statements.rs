@@ -1,0 +1,148 @@
+//! The statements that name the application's tables, built once for its schema. This is the only
+//! place where SQL is put together from parts.
+
+use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
+
+/// Statements for the tables of one schema.
+#[derive(Clone, Debug)]
+pub(super) struct Statements {
+    /// Reads expired rows in order, without locking: cutoff, buckets, cursor, limit.
+    pub(super) expired: SqlStr,
+    /// Deletes those of the given rows that still may go, and counts them in the run's row.
+    pub(super) delete_expired: SqlStr,
+    /// Whether any expired row is left.
+    pub(super) any_expired: SqlStr,
+    /// Expired rows per bucket.
+    pub(super) count_expired: SqlStr,
+    /// Number and oldest TTL of the expired rows, up to a limit.
+    pub(super) backlog: SqlStr,
+    /// The application's schema revisions.
+    pub(super) revisions: SqlStr,
+}
+
+impl Statements {
+    /// The statements for the tables in `schema`.
+    pub(super) fn new(schema: &str) -> Self {
+        let schema = quote_identifier(schema);
+        let attributes = format!("{schema}.attributes");
+        let sql = |text: String| AssertSqlSafe(text).into_sql_str();
+        Self {
+            // The row's place breaks ties between equal TTLs, so that a page can end between them;
+            // unqualified, `ctid` in ORDER BY would be the column of text.
+            // `wanted` instead of a condition: rows of other buckets must count against the limit,
+            // or a page could walk the whole index.
+            expired: sql(format!(
+                "/* expired */ SELECT ctid::text, ttl_timestamp, \
+                     ($2::text[] = '{{}}' OR bucket = ANY($2::text[])) AS wanted \
+                 FROM {attributes} \
+                 WHERE ttl_timestamp < $1 AND ttl_timestamp >= $3 \
+                     AND (ttl_timestamp > $3 OR ctid > $4::text::tid) \
+                 ORDER BY ttl_timestamp, attributes.ctid LIMIT $5"
+            )),
+            // The rows are addressed by place, so the cost does not depend on what lies dead
+            // beside them. A row that was updated has left its place and is passed over; should
+            // another row have taken the place meanwhile, the repeated condition decides.
+            delete_expired: sql(format!(
+                "/* delete_expired */ WITH gone AS ( \
+                     DELETE FROM {attributes} WHERE ctid = ANY(ARRAY( \
+                         SELECT ctid FROM {attributes} \
+                         WHERE ctid = ANY($1::text[]::tid[]) AND ttl_timestamp < $2 \
+                             AND ($3::text[] = '{{}}' OR bucket = ANY($3::text[])) \
+                         FOR UPDATE SKIP LOCKED)) \
+                     AND ttl_timestamp < $2 AND ($3::text[] = '{{}}' OR bucket = ANY($3::text[])) \
+                     RETURNING 1), \
+                 total AS (SELECT count(*) AS deleted FROM gone) \
+                 UPDATE maintd.run_workers SET batches = batches + 1, \
+                     deleted = run_workers.deleted + total.deleted, \
+                     skipped = skipped + $4 - total.deleted \
+                 FROM total WHERE run_id = $5 AND worker = $6 \
+                 RETURNING total.deleted, (SELECT count(*) FROM pg_locks \
+                     WHERE locktype = 'transactionid' AND NOT granted \
+                         AND transactionid = pg_current_xact_id()::xid) AS waiters"
+            )),
+            any_expired: sql(format!(
+                "/* any_expired */ SELECT EXISTS (SELECT FROM {attributes} WHERE ttl_timestamp < $1 \
+                     AND ($2::text[] = '{{}}' OR bucket = ANY($2::text[])))"
+            )),
+            count_expired: sql(format!(
+                "/* count_expired */ SELECT bucket, count(*) FROM {attributes} WHERE ttl_timestamp < $1 \
+                     AND ($2::text[] = '{{}}' OR bucket = ANY($2::text[])) GROUP BY bucket"
+            )),
+            backlog: sql(format!(
+                "/* backlog */ SELECT count(*), floor(extract(epoch FROM now()))::bigint - min(ttl_timestamp) \
+                 FROM (SELECT ttl_timestamp FROM {attributes} \
+                     WHERE ttl_timestamp < floor(extract(epoch FROM now()))::bigint \
+                     ORDER BY ttl_timestamp LIMIT $1) AS oldest"
+            )),
+            revisions: sql(format!("/* revisions */ SELECT version_num FROM {schema}.alembic_version ORDER BY 1")),
+        }
+    }
+}
+
+/// The text of a migration for the tables in `schema`.
+pub(super) fn migration(text: &str, schema: &str) -> SqlStr {
+    AssertSqlSafe(text.replace("{schema}", &quote_identifier(schema))).into_sql_str()
+}
+
+/// Makes Alembic's ledger in Alembic's own form, so that the result does not differ from its own,
+/// and keeps everybody else who migrates out until the end of the transaction.
+pub(super) fn lock_ledger(schema: &str) -> SqlStr {
+    let schema = quote_identifier(schema);
+    AssertSqlSafe(format!(
+        "CREATE TABLE IF NOT EXISTS {schema}.alembic_version ( \
+             version_num varchar(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num)); \
+         LOCK TABLE {schema}.alembic_version IN ACCESS EXCLUSIVE MODE"
+    ))
+    .into_sql_str()
+}
+
+/// Moves the ledger to the revision `$1`.
+pub(super) fn advance_ledger(schema: &str, from_base: bool) -> SqlStr {
+    let schema = quote_identifier(schema);
+    AssertSqlSafe(if from_base {
+        format!("INSERT INTO {schema}.alembic_version VALUES ($1)")
+    } else {
+        format!("UPDATE {schema}.alembic_version SET version_num = $1")
+    })
+    .into_sql_str()
+}
+
+/// Makes the application's schema.
+pub(super) fn create_schema(schema: &str) -> SqlStr {
+    AssertSqlSafe(format!("CREATE SCHEMA {}", quote_identifier(schema))).into_sql_str()
+}
+
+/// The begin of a transaction whose statements are bounded, in one round trip. `SET LOCAL`
+/// survives a pooler in transaction mode; `SET` would reach other clients.
+pub(super) fn begin(bounds: Bounds) -> SqlStr {
+    let Bounds { statement, lock, idle } = bounds;
+    AssertSqlSafe(format!(
+        "BEGIN; SET LOCAL statement_timeout = {statement}; SET LOCAL lock_timeout = {lock}; \
+         SET LOCAL idle_in_transaction_session_timeout = {idle}"
+    ))
+    .into_sql_str()
+}
+
+/// Server-side limits of a transaction, in milliseconds; 0 for none.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    pub(super) statement: u64,
+    pub(super) lock: u64,
+    pub(super) idle: u64,
+}
+
+/// `name` as an identifier, whatever it holds.
+fn quote_identifier(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identifiers_are_quoted() {
+        assert_eq!(quote_identifier("public"), "\"public\"");
+        assert_eq!(quote_identifier("a\"b; DROP"), "\"a\"\"b; DROP\"");
+    }
+}

@@ -1,0 +1,185 @@
+//! Expired attributes, found along `idx_attributes_ttl` and deleted by their place in the table.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use sqlx::Row;
+
+use super::Postgres;
+use super::error::{Context, refused};
+use super::statements::Bounds;
+use crate::model::clock;
+use crate::storage::{Backlog, Batch, Candidate, Cursor, ErrorKind, Expired, Fence, Page, Result, Sweep};
+
+/// Counting for people may take longer than a batch, but not for ever.
+const COUNTING: Bounds = Bounds { statement: 60_000, lock: 1_000, idle: 10_000 };
+
+/// The gauge of the backlog is worth two seconds of the server's time, not more.
+const MEASURING: Bounds = Bounds { statement: 2_000, lock: 500, idle: 2_000 };
+
+#[async_trait]
+impl Sweep for Postgres {
+    async fn cutoff(&self, grace: Duration) -> Result<i64> {
+        const OP: &str = "ask the server for the time";
+        self.measured("cutoff", async {
+            let mut tx = self.begin(OP).await?;
+            // floor, because a plain cast rounds half of the time up, into the future.
+            let row = self
+                .query("SELECT floor(extract(epoch FROM now()) - $1)::bigint")
+                .bind(grace.as_secs_f64())
+                .fetch_one(&mut *tx)
+                .await
+                .op(OP)?;
+            tx.commit().await.op(OP)?;
+            row.try_get(0).op(OP)
+        })
+        .await
+    }
+
+    async fn expired(&self, which: &Expired, cursor: &Cursor, limit: u32) -> Result<Page> {
+        const OP: &str = "read expired attributes";
+        self.measured("expired", async {
+            let place = self.place().await?;
+            let (ttl, tid) = cursor.0.clone().unwrap_or((i64::MIN, "(0,0)".to_owned()));
+            let mut tx = self.begin(OP).await?;
+            // The order of the index is the point: never anything but a walk along it, whatever
+            // the statistics say.
+            self.query(
+                "SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true)",
+            )
+            .execute(&mut *tx)
+            .await
+            .op(OP)?;
+            let rows = self
+                .query(place.statements.expired.clone())
+                .bind(which.cutoff)
+                .bind(&which.buckets)
+                .bind(ttl)
+                .bind(tid)
+                .bind(i64::from(limit))
+                .fetch_all(&mut *tx)
+                .await
+                .op(OP)?;
+            tx.commit().await.op(OP)?;
+            let mut page = Page { examined: rows.len() as u64, ..Page::default() };
+            if let Some(last) = rows.last()
+                && rows.len() >= limit as usize
+            {
+                page.next = Some(Cursor(Some((last.try_get(1).op(OP)?, last.try_get(0).op(OP)?))));
+            }
+            for row in &rows {
+                if row.try_get(2).op(OP)? {
+                    page.candidates.push(Candidate(row.try_get(0).op(OP)?));
+                }
+            }
+            Ok(page)
+        })
+        .await
+    }
+
+    async fn delete_expired(&self, which: &Expired, candidates: &[Candidate], fence: &Fence) -> Result<Batch> {
+        const OP: &str = "delete expired attributes";
+        self.measured("delete_expired", async {
+            let place = self.place().await?;
+            let places: Vec<&str> = candidates.iter().map(|candidate| candidate.0.as_str()).collect();
+            let mut tx = self.begin(OP).await?;
+            let begun = Instant::now();
+            let fenced = self
+                .query(
+                    "/* fence */ UPDATE maintd.run_workers SET worker = worker \
+                     WHERE run_id = $1 AND worker = $2 AND term = $3 AND secret = $4",
+                )
+                .bind(fence.run_id)
+                .bind(i16::try_from(fence.worker).unwrap_or(i16::MAX))
+                .bind(fence.term)
+                .bind(fence.secret)
+                .execute(&mut *tx)
+                .await
+                .op(OP)?;
+            if fenced.rows_affected() != 1 {
+                return Err(refused(OP, ErrorKind::Fenced, "somebody else has taken the lease over"));
+            }
+            let row = self
+                .query(place.statements.delete_expired.clone())
+                .bind(places)
+                .bind(which.cutoff)
+                .bind(&which.buckets)
+                .bind(candidates.len() as i64)
+                .bind(fence.run_id)
+                .bind(i16::try_from(fence.worker).unwrap_or(i16::MAX))
+                .fetch_one(&mut *tx)
+                .await
+                .op(OP)?;
+            tx.commit().await.op(OP)?;
+            Ok(Batch { deleted: count(&row, 0, OP)?, waiters: count(&row, 1, OP)?, elapsed: begun.elapsed() })
+        })
+        .await
+    }
+
+    async fn any_expired(&self, which: &Expired) -> Result<bool> {
+        const OP: &str = "look for expired attributes";
+        self.measured("any_expired", async {
+            let place = self.place().await?;
+            let mut tx = self.begin(OP).await?;
+            let row = self
+                .query(place.statements.any_expired.clone())
+                .bind(which.cutoff)
+                .bind(&which.buckets)
+                .fetch_one(&mut *tx)
+                .await
+                .op(OP)?;
+            tx.commit().await.op(OP)?;
+            row.try_get(0).op(OP)
+        })
+        .await
+    }
+
+    async fn count_expired(&self, which: &Expired) -> Result<BTreeMap<String, u64>> {
+        const OP: &str = "count expired attributes";
+        self.measured("count_expired", async {
+            let place = self.place().await?;
+            let mut tx = self.begin_within(COUNTING, OP).await?;
+            let rows = self
+                .query(place.statements.count_expired.clone())
+                .bind(which.cutoff)
+                .bind(&which.buckets)
+                .fetch_all(&mut *tx)
+                .await
+                .op(OP)?;
+            tx.commit().await.op(OP)?;
+            rows.iter().map(|row| Ok((row.try_get(0).op(OP)?, count(row, 1, OP)?))).collect()
+        })
+        .await
+    }
+
+    async fn backlog(&self) -> Result<Backlog> {
+        const OP: &str = "measure the backlog";
+        self.measured("backlog", async {
+            let place = self.place().await?;
+            let mut tx = self.begin_within(MEASURING, OP).await?;
+            let row = self
+                .query(place.statements.backlog.clone())
+                .bind(Backlog::CAP as i64)
+                .fetch_one(&mut *tx)
+                .await
+                .op(OP)?;
+            tx.commit().await.op(OP)?;
+            let expired_rows = count(&row, 0, OP)?;
+            let oldest: Option<i64> = row.try_get(1).op(OP)?;
+            Ok(Backlog {
+                expired_rows,
+                capped: expired_rows >= Backlog::CAP,
+                oldest_age_seconds: oldest.map(i64::unsigned_abs),
+                measured_at: clock::now(),
+            })
+        })
+        .await
+    }
+}
+
+/// A count of rows, which the server has as a signed number.
+pub(super) fn count(row: &sqlx::postgres::PgRow, column: usize, op: &'static str) -> Result<u64> {
+    let count: i64 = row.try_get(column).op(op)?;
+    Ok(count.unsigned_abs())
+}

@@ -1,0 +1,41 @@
+//! The history of runs.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::{Lease, Result};
+use crate::work::{Outcome, Report, Run};
+
+/// How a run ended.
+#[derive(Clone, Debug)]
+pub struct Finish {
+    /// In one word.
+    pub outcome: Outcome,
+    /// What went wrong, if it failed.
+    pub error: Option<String>,
+    /// In numbers. Those that the store counted itself are replaced by the store's.
+    pub report: Report,
+}
+
+/// Runs that were.
+#[async_trait]
+pub trait Runs: Send + Sync {
+    /// Ends the run: writes its report, closes its slot and releases the lease, all in one
+    /// transaction. Returns the run as history has it. When the lease was lost nothing is written
+    /// ([`ErrorKind::Fenced`](super::ErrorKind::Fenced)).
+    async fn finish(&self, lease: &Lease, finish: &Finish) -> Result<Run>;
+
+    /// The run as the store has it now, with the counts of the batches committed so far.
+    async fn find(&self, run_id: uuid::Uuid) -> Result<Option<Run>>;
+
+    /// The newest runs of `job`, or of all jobs, newest first; those still running included.
+    async fn history(&self, job: Option<&str>, limit: u32) -> Result<Vec<Run>>;
+
+    /// The newest run of `job` that succeeded.
+    async fn last_success(&self, job: &str) -> Result<Option<Run>>;
+
+    /// Forgets runs that ended longer than `keep` ago, except the newest success of each job.
+    /// Returns how many.
+    async fn forget(&self, keep: Duration) -> Result<u64>;
+}

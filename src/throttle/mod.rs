@@ -1,0 +1,113 @@
+//! How fast to write: signals in, pace out. Every job that writes asks here how large its next
+//! batch may be, and rests here, outside of any transaction, after each batch.
+
+mod batch;
+mod rate;
+mod settings;
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+pub use batch::{Bounds, Signals, next_size};
+pub use settings::Settings;
+
+use self::rate::Rate;
+use crate::work::Stop;
+
+/// Why a writer rests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reason {
+    /// The configured rows per second.
+    Rate,
+    /// Somebody waited for a lock that the batch held.
+    LockWait,
+    /// The batch took longer than it should.
+    Latency,
+}
+
+impl Reason {
+    /// Every reason.
+    pub const ALL: [Self; 3] = [Self::Rate, Self::LockWait, Self::Latency];
+
+    /// The word in reports and in the label `reason`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Rate => "rate",
+            Self::LockWait => "lock_wait",
+            Self::Latency => "latency",
+        }
+    }
+}
+
+/// The pace of one run, shared by its workers.
+#[derive(Debug)]
+pub struct Throttle {
+    settings: Settings,
+    bounds: Bounds,
+    rate: Option<Rate>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    size: u32,
+    waited: BTreeMap<Reason, Duration>,
+}
+
+impl Throttle {
+    /// A pace with batches of `batch_size` rows at most and `rows_per_second` at most; 0 for no
+    /// limit.
+    pub fn new(settings: &Settings, batch_size: u32, rows_per_second: u64) -> Self {
+        let rate = (rows_per_second > 0).then(|| Rate::new(rows_per_second));
+        let largest = rate.as_ref().map_or(batch_size, |rate| batch_size.min(rate.largest_batch()));
+        let bounds = Bounds { largest, target: settings.batch_latency.0 };
+        let state = State { size: bounds.first_size(), waited: BTreeMap::new() };
+        Self { settings: settings.clone(), bounds, rate, state: Mutex::new(state) }
+    }
+
+    /// How many rows the next batch may have.
+    pub fn batch_size(&self) -> u32 {
+        self.state().size
+    }
+
+    /// Learns from a batch of `rows` and rests as long as it takes. Returns the reasons to rest
+    /// and how long each took.
+    pub async fn after(&self, rows: u64, signals: &Signals, stop: &Stop) -> Vec<(Reason, Duration)> {
+        {
+            let mut state = self.state();
+            state.size = next_size(state.size, signals, &self.bounds);
+        }
+        let mut rests = Vec::new();
+        if signals.waiters > 0 {
+            rests.push((Reason::LockWait, self.settings.lock_wait.0));
+        } else if signals.elapsed > self.bounds.target {
+            // As long as the batch was too long, so that a slow database gets as much time for
+            // itself as we take from it.
+            rests.push((Reason::Latency, signals.elapsed - self.bounds.target));
+        }
+        let rest: Duration = rests.iter().map(|(_, rest)| *rest).sum();
+        stop.sleep(rest).await;
+        if let Some(rate) = &self.rate {
+            let begun = Instant::now();
+            stop.sleep(rate.reserve(rows, begun)).await;
+            rests.push((Reason::Rate, begun.elapsed()));
+        }
+        let mut state = self.state();
+        for (reason, rest) in &rests {
+            *state.waited.entry(*reason).or_default() += *rest;
+        }
+        rests
+    }
+
+    /// Seconds rested so far, by reason.
+    pub fn waited(&self) -> BTreeMap<String, f64> {
+        self.state().waited.iter().map(|(reason, waited)| (reason.name().to_owned(), waited.as_secs_f64())).collect()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,12 @@
+//! What it means to do something long: it can be asked to stop, it shows how far it is, and it
+//! ends in a report.
+
+mod progress;
+mod report;
+mod run;
+mod stop;
+
+pub use progress::Progress;
+pub use report::{Limits, Report};
+pub use run::{Outcome, Run, Trigger};
+pub use stop::{Stop, StopReason};

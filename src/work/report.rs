@@ -1,0 +1,41 @@
+//! What a job says when it is done.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use serde::{Deserialize, Serialize};
+
+use crate::work::StopReason;
+
+/// The limits that a run worked under, by the names of the settings they come from, so that a
+/// report can be understood alone.
+pub type Limits = BTreeMap<String, serde_json::Value>;
+
+/// The numbers of one run. Counts are rows, taken from the server's answers.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Report {
+    /// Rows looked at.
+    pub examined: u64,
+    /// Rows deleted.
+    pub deleted: u64,
+    /// Rows passed over because somebody else held them, or because they had changed.
+    pub skipped: u64,
+    /// Transactions that deleted.
+    pub batches: u64,
+    /// Rows on this side of the time (exclusively) were to be deleted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cutoff: Option<DateTime<Utc>>,
+    /// Rows per bucket that would be deleted; only in a dry run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub buckets: Option<BTreeMap<String, u64>>,
+    /// Whether work remains for another run.
+    pub more: bool,
+    /// Why the run ended before its work did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<StopReason>,
+    /// Seconds spent waiting between batches, by reason.
+    pub waited: BTreeMap<String, f64>,
+    /// The limits in force.
+    pub limits: Limits,
+}

@@ -1,0 +1,43 @@
+//! Running a job by hand, as `job run` does, inside the test.
+
+use std::sync::Arc;
+
+use actingweb_maintd::jobs::{self, ttl_cleanup};
+use actingweb_maintd::metrics::Metrics;
+use actingweb_maintd::runner::{Board, HistorySettings, LeaseSettings, Ran, Runner};
+use actingweb_maintd::storage::postgres::Postgres;
+use actingweb_maintd::throttle;
+use actingweb_maintd::work::{Progress, Run, Stop, Trigger};
+
+/// A runner on `store` and what it counts into.
+pub(crate) fn runner(store: &Arc<Postgres>) -> Runner {
+    Runner {
+        store: Arc::clone(store),
+        metrics: Arc::new(Metrics::new("test", "test")),
+        board: Board::default(),
+        lease: LeaseSettings::default(),
+        history: HistorySettings::default(),
+        holder: "test".to_owned(),
+        ended: Arc::default(),
+    }
+}
+
+/// Runs `ttl_cleanup` once with these settings.
+pub(crate) async fn clean_up(runner: &Runner, settings: ttl_cleanup::Settings) -> Run {
+    clean_up_until(runner, settings, throttle::Settings::default(), &Stop::new(), &Progress::new()).await
+}
+
+/// The same, at this pace and until it is asked to stop.
+pub(crate) async fn clean_up_until(
+    runner: &Runner,
+    settings: ttl_cleanup::Settings,
+    throttle: throttle::Settings,
+    stop: &Stop,
+    progress: &Progress,
+) -> Run {
+    let job = jobs::registry(&jobs::Settings { ttl_cleanup: settings }, &throttle).remove(0);
+    match runner.run(&job, None, Trigger::Manual, stop, progress).await.expect("running") {
+        Ran::Ended(run) => *run,
+        other => panic!("it did not run: {other:?}"),
+    }
+}

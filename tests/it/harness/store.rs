@@ -1,0 +1,87 @@
+//! The daemon's own store on a test's database, and rows in it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actingweb_maintd::metrics::Metrics;
+use actingweb_maintd::model::setting::Bounded;
+use actingweb_maintd::storage::postgres::{Postgres, Settings, SslMode};
+use actingweb_maintd::storage::{Claim, Claimed, Lease, Leases};
+use actingweb_maintd::work::Trigger;
+
+use super::cluster::{Server, TestDb};
+
+/// How to reach a test's database.
+pub(crate) fn settings(db: &TestDb) -> Settings {
+    settings_of(db.host(), db.port(), db.name())
+}
+
+/// How to reach a database on a test's server.
+pub(crate) fn settings_of(host: &str, port: u16, dbname: &str) -> Settings {
+    Settings {
+        host: host.to_owned(),
+        port: Bounded::new(u64::from(port)),
+        dbname: dbname.to_owned(),
+        user: "postgres".to_owned(),
+        sslmode: SslMode::Disable,
+        ..Settings::default()
+    }
+}
+
+/// The store on a database of `server`.
+pub(crate) fn open_at(server: &Server, dbname: &str) -> Arc<Postgres> {
+    open(settings_of(&server.host, server.port, dbname))
+}
+
+/// A store with these settings.
+pub(crate) fn open(settings: Settings) -> Arc<Postgres> {
+    Arc::new(
+        Postgres::new(settings, Duration::from_secs(10), Arc::new(Metrics::new("test", "test"))).expect("settings"),
+    )
+}
+
+/// The store on a test's database.
+pub(crate) fn store(db: &TestDb) -> Arc<Postgres> {
+    open(settings(db))
+}
+
+/// A claim by `holder` on the job `ttl_cleanup`, by hand.
+pub(crate) fn claim(holder: &str) -> Claim {
+    Claim {
+        job: "ttl_cleanup",
+        slot: None,
+        trigger: Trigger::Manual,
+        holder: holder.to_owned(),
+        workers: 1,
+        ttl: Duration::from_secs(10),
+    }
+}
+
+/// The lease that `claim` must win.
+pub(crate) async fn won(store: &Postgres, claim: &Claim) -> Lease {
+    match store.claim(claim).await.expect("claiming") {
+        Claimed::Won(lease) => lease,
+        other => panic!("the lease was not won: {other:?}"),
+    }
+}
+
+/// Adds `count` attributes whose TTL lies `from_now` seconds from now, in `bucket`.
+pub(crate) async fn add_attributes(db: &TestDb, bucket: &str, count: i64, from_now: i64) {
+    sqlx::query(
+        "INSERT INTO attributes (id, bucket_name, bucket, name, data, ttl_timestamp) \
+         SELECT 'actor-' || n % 97, $1 || ':' || n, $1, n::text, jsonb_build_object('n', n), \
+             floor(extract(epoch FROM now()))::bigint + $3 \
+         FROM generate_series(1, $2) AS n",
+    )
+    .bind(bucket)
+    .bind(count)
+    .bind(from_now)
+    .execute(db.pool())
+    .await
+    .expect("adding attributes");
+}
+
+/// How many attributes there are.
+pub(crate) async fn count_attributes(db: &TestDb) -> i64 {
+    sqlx::query_scalar("SELECT count(*) FROM attributes").fetch_one(db.pool()).await.expect("counting attributes")
+}

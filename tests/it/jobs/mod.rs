@@ -1,0 +1,3 @@
+//! The jobs on a real database.
+
+mod ttl_cleanup;

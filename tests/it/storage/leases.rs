@@ -1,0 +1,116 @@
+//! One holder at a time, and no write by an earlier one.
+
+use std::time::Duration;
+
+use actingweb_maintd::storage::{Claim, Claimed};
+use actingweb_maintd::storage::{Cursor, ErrorKind, Expired, Finish, Leases, Runs, Sweep};
+use actingweb_maintd::work::{Outcome, Report, Trigger};
+use chrono::{DateTime, TimeDelta};
+
+use crate::harness::cluster::TestDb;
+use crate::harness::store::{add_attributes, claim, count_attributes, store, won};
+
+fn succeeded() -> Finish {
+    Finish { outcome: Outcome::Succeeded, error: None, report: Report::default() }
+}
+
+#[tokio::test]
+async fn a_lease_is_refused_while_it_is_held() {
+    let db = TestDb::new().await;
+    let store = store(&db);
+    let lease = won(&store, &claim("first")).await;
+    match store.claim(&claim("second")).await.unwrap() {
+        Claimed::Held { holder, since } => {
+            assert_eq!(holder, "first");
+            assert_eq!(since, lease.run.started_at);
+        }
+        other => panic!("{other:?}"),
+    }
+    store.finish(&lease, &succeeded()).await.unwrap();
+    let next = won(&store, &claim("second")).await;
+    assert!(next.term > lease.term);
+}
+
+#[tokio::test]
+async fn of_many_claims_at_once_one_wins() {
+    let db = TestDb::new().await;
+    let store = store(&db);
+    for _ in 0..5 {
+        let holders: Vec<String> = (0..8).map(|n| format!("replica {n}")).collect();
+        let claims = holders.iter().map(|holder| {
+            let store = &store;
+            async move { store.claim(&claim(holder)).await.unwrap() }
+        });
+        let mut leases = Vec::new();
+        for claimed in futures_util::future::join_all(claims).await {
+            if let Claimed::Won(lease) = claimed {
+                leases.push(lease);
+            }
+        }
+        assert_eq!(leases.len(), 1);
+        store.finish(&leases[0], &succeeded()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_slot_is_run_once() {
+    let db = TestDb::new().await;
+    let store = store(&db);
+    let slot = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
+    let scheduled = |slot| Claim { slot: Some(slot), trigger: Trigger::Schedule, ..claim("first") };
+    let lease = won(&store, &scheduled(slot)).await;
+    store.finish(&lease, &succeeded()).await.unwrap();
+    for done in [slot, slot - TimeDelta::minutes(15)] {
+        assert!(matches!(store.claim(&scheduled(done)).await.unwrap(), Claimed::SlotDone));
+    }
+    won(&store, &scheduled(slot + TimeDelta::minutes(15))).await;
+}
+
+#[tokio::test]
+async fn a_run_that_was_left_behind_becomes_lost_and_can_write_no_more() {
+    let db = TestDb::new().await;
+    let store = store(&db);
+    add_attributes(&db, "sessions", 100, -60).await;
+    let short = Claim { ttl: Duration::from_millis(200), ..claim("first") };
+    let first = won(&store, &short).await;
+    let which = Expired { cutoff: store.cutoff(Duration::ZERO).await.unwrap(), buckets: Vec::new() };
+    let page = store.expired(&which, &Cursor::default(), 100).await.unwrap();
+    let batch = store.delete_expired(&which, &page.candidates[..40], &first.fence(0)).await.unwrap();
+    assert_eq!(batch.deleted, 40);
+
+    let second = loop {
+        match store.claim(&claim("second")).await.unwrap() {
+            Claimed::Won(lease) => break lease,
+            _ => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+    };
+    let refused = store.delete_expired(&which, &page.candidates[40..], &first.fence(0)).await.unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::Fenced);
+    assert_eq!(count_attributes(&db).await, 60);
+    assert!(!store.renew(&first, Duration::from_secs(10)).await.unwrap());
+    assert_eq!(store.finish(&first, &succeeded()).await.unwrap_err().kind, ErrorKind::Fenced);
+
+    let lost = store.find(first.run.run_id).await.unwrap().unwrap();
+    assert_eq!(lost.outcome, Some(Outcome::Lost));
+    assert_eq!((lost.report.deleted, lost.report.batches), (40, 1), "what it had committed is still counted");
+    let batch = store.delete_expired(&which, &page.candidates[40..], &second.fence(0)).await.unwrap();
+    assert_eq!(batch.deleted, 60);
+}
+
+#[tokio::test]
+async fn history_forgets_what_is_old_but_not_the_last_success() {
+    let db = TestDb::new().await;
+    let store = store(&db);
+    for outcome in [Outcome::Succeeded, Outcome::Succeeded, Outcome::Failed] {
+        let lease = won(&store, &claim("first")).await;
+        store.finish(&lease, &Finish { outcome, ..succeeded() }).await.unwrap();
+    }
+    sqlx::query("UPDATE maintd.runs SET finished_at = finished_at - interval '91 days'")
+        .execute(db.pool())
+        .await
+        .unwrap();
+    assert_eq!(store.forget(Duration::from_secs(90 * 86_400)).await.unwrap(), 2);
+    let kept = store.history(None, 10).await.unwrap();
+    assert_eq!(kept.len(), 1);
+    assert_eq!(kept[0].outcome, Some(Outcome::Succeeded));
+}

@@ -1,0 +1,5 @@
+//! The store itself.
+
+mod leases;
+mod pooler;
+mod sweep;
