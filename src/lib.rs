@@ -6,6 +6,7 @@ pub mod jobs;
 pub mod metrics;
 pub mod model;
 pub mod runner;
+pub mod schedule;
 pub mod storage;
 pub mod throttle;
 pub mod work;
