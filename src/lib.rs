@@ -2,6 +2,7 @@
 
 #[cfg(feature = "demo")]
 pub mod demo;
+pub mod http;
 pub mod jobs;
 pub mod metrics;
 pub mod model;

@@ -87,7 +87,7 @@ families! {
     ]),
     /// Operations on the store that failed, by what the failure means.
     store_errors: IntCounterVec("store_errors_total", ["backend", "op", "kind"]),
-    /// Connections to PostgreSQL that this process holds open, by what they are doing.
+    /// Connections to the database that this process holds open, by what they are doing.
     pool_connections: GaugeVec("pool_connections", ["state"]),
 }
 
@@ -174,7 +174,9 @@ impl Metrics {
 
     /// Everything measured, in the text format of Prometheus. Asks nobody but `/proc`.
     pub fn encode(&self) -> String {
-        TextEncoder::new().encode_to_string(&self.registry.gather()).expect("gathered families are complete")
+        let mut text = String::with_capacity(32 * 1024);
+        TextEncoder::new().encode_utf8(&self.registry.gather(), &mut text).expect("gathered families are complete");
+        text
     }
 
     /// Lets the counters of a job begin at zero: `tables` are those it looks at, each with the
@@ -405,7 +407,7 @@ mod tests {
         maintd_job_runs_total{backend,job,outcome} counter: Runs that ended, by how they ended.
         maintd_lease_held{backend,job} gauge: Whether this process holds the lease of the job (1) or not (0).
         maintd_oldest_expired_age_seconds{backend} gauge: How long ago the oldest row expired that is still there; absent when there is none.
-        maintd_pool_connections{state} gauge: Connections to PostgreSQL that this process holds open, by what they are doing.
+        maintd_pool_connections{state} gauge: Connections to the database that this process holds open, by what they are doing.
         maintd_rows_deleted_total{backend,job,reason,table} counter: Rows that jobs deleted, as the server counted them.
         maintd_rows_examined_total{backend,job,table} counter: Rows that jobs looked at.
         maintd_store_errors_total{backend,kind,op} counter: Operations on the store that failed, by what the failure means.
