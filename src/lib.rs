@@ -1,5 +1,6 @@
 //! The maintenance daemon of an ActingWeb deployment, as a library. `ARCHITECTURE.md` is the map.
 
+pub mod config;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod http;

@@ -70,11 +70,30 @@ impl FromStr for Span {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
+        use humantime::DurationError::UnknownUnit;
+
+        const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
         let text = text.trim();
-        humantime::parse_duration(text).map(Self).map_err(|error| match text.parse::<f64>() {
-            Ok(_) => format!("`{text}` has no unit: write \"{text}s\" for seconds, or use ms, m, h or d"),
-            Err(_) => format!("`{text}` is not a length of time ({error}): write a number with a unit, as in \"90s\", \"15m\" or \"1h 30m\""),
-        })
+        let mut units = text.split(|c: char| !c.is_alphabetic());
+        match humantime::parse_duration(text) {
+            Ok(_) if units.any(|unit| unit == "M" || unit.starts_with(['y', 'Y']) || unit.starts_with("mon")) => {
+                Err(format!(
+                    "`{text}` counts months or years, which differ in length: write days, as in \"90d\", or a small m for minutes"
+                ))
+            }
+            // Far beyond any use, and still within what clocks and databases can add to a date.
+            Ok(length) if length > LONGEST => Err(format!("`{text}` is too long: write \"36500d\" or less")),
+            Ok(length) => Ok(Self(length)),
+            Err(_) if text.parse::<f64>().is_ok_and(|number| number >= 0.0) => {
+                Err(format!("`{text}` has no unit: write \"{text}s\" for seconds, or use ms, m, h or d"))
+            }
+            Err(UnknownUnit { unit, .. }) if !unit.is_empty() => Err(format!(
+                "`{text}` has the unit `{unit}`, which is not known: use ms, s, m, h or d, as in \"1h 30m\""
+            )),
+            Err(_) => Err(format!(
+                "`{text}` is not a length of time: write a number with a unit, as in \"90s\", \"15m\" or \"1h 30m\""
+            )),
+        }
     }
 }
 

@@ -1,0 +1,231 @@
+//! What is wrong with values that are each right by themselves.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::file;
+use super::origin::Origin;
+use super::problem::{Problem, Problems};
+use super::settings::Config;
+use crate::model::BackendKind;
+use crate::model::setting::Span;
+use crate::schedule::Schedule;
+use crate::storage::postgres::SslMode;
+
+const BACKENDS: &str = "storage.backends";
+const WORKERS: &str = "jobs.ttl_cleanup.workers";
+const MAX_SIZE: &str = "storage.postgresql.pool.max_size";
+const BATCH_LATENCY: &str = "throttle.batch_latency";
+const LEASE: &str = "lease.ttl";
+const ROOT_CERTIFICATE: &str = "storage.postgresql.sslrootcert";
+
+/// Applies all rules to a merged configuration. `aside` are the keys and tables that had a mistake,
+/// `meant` those that were probably meant by others that do not exist.
+pub(super) fn check(
+    config: &Config,
+    origins: &BTreeMap<String, Origin>,
+    aside: &[String],
+    meant: &[String],
+) -> Problems {
+    let mut rules = Rules { config, origins, aside, errors: Vec::new(), warnings: Vec::new() };
+    if !meant.iter().any(|key| key == BACKENDS) || !config.storage.backends.is_empty() {
+        rules.backends();
+    }
+    rules.certificates();
+    rules.rooms();
+    rules.schedules();
+    rules.connections();
+    rules.lease();
+    rules.retention();
+    rules.tls();
+    rules.prepared_statements();
+    Problems { errors: rules.errors, warnings: rules.warnings }
+}
+
+struct Rules<'a> {
+    config: &'a Config,
+    origins: &'a BTreeMap<String, Origin>,
+    /// In the place of these stand defaults, which must not be blamed.
+    aside: &'a [String],
+    errors: Vec<Problem>,
+    warnings: Vec<Problem>,
+}
+
+impl Rules<'_> {
+    /// What each room finds wrong with its own settings.
+    fn rooms(&mut self) {
+        for problem in self.config.problems() {
+            if !self.is_moot(&problem.key, &problem.message) && !self.is_faulty(&problem.key) {
+                self.error(&problem.key, problem.message);
+            }
+        }
+    }
+
+    fn error(&mut self, key: &str, message: impl Into<String>) {
+        self.errors.push(Problem::with_key(key, self.origin(key), message));
+    }
+
+    fn warning(&mut self, key: &str, message: impl Into<String>) {
+        self.warnings.push(Problem::with_key(key, self.origin(key), message));
+    }
+
+    fn origin(&self, key: &str) -> Origin {
+        self.origins.get(key).cloned().unwrap_or(Origin::Default)
+    }
+
+    /// Whether a key, or a table around it, had a mistake already.
+    fn is_aside(&self, key: &str) -> bool {
+        self.aside
+            .iter()
+            .any(|aside| key.strip_prefix(aside).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
+    }
+
+    /// Whether a key has a mistake already, so that another rule about it would be no help.
+    fn is_faulty(&self, key: &str) -> bool {
+        self.is_aside(key) || self.errors.iter().any(|error| error.key.as_deref() == Some(key))
+    }
+
+    /// Whether a room's message is about a value that is no longer there: under its own key, or one
+    /// that the message names.
+    fn is_moot(&self, key: &str, message: &str) -> bool {
+        let room = key.split('.').next();
+        let names = |word: &str| message.split(|c: char| !c.is_alphanumeric() && c != '_').any(|part| part == word);
+        let is_named = |aside: &String| aside.split('.').next() == room && aside.rsplit('.').next().is_some_and(names);
+        self.is_aside(key) || self.aside.iter().any(is_named)
+    }
+
+    fn backends(&mut self) {
+        if self.is_aside(BACKENDS) {
+            return;
+        }
+        let origin = self.origin(BACKENDS);
+        let right = match &origin {
+            Origin::Variable { name } => format!("write {name}=postgresql"),
+            _ => "write backends = [\"postgresql\"]".to_owned(),
+        };
+        let backends = &self.config.storage.backends;
+        if backends.is_empty() {
+            let message = match origin {
+                Origin::Default => {
+                    "no backend is named, and none is guessed: write backends = [\"postgresql\"] below [storage], \
+                                    or set DATABASE_BACKEND=postgresql"
+                        .to_owned()
+                }
+                _ => format!("names no backend: {right}"),
+            };
+            return self.error(BACKENDS, message);
+        }
+        for (position, backend) in backends.iter().enumerate() {
+            let message = match backend.to_ascii_lowercase().as_str() {
+                _ if backends[..position].contains(backend) => format!("names `{backend}` twice: write it once"),
+                _ if BackendKind::ALL.iter().any(|kind| kind.name() == backend) => continue,
+                "postgresql" => format!("`{backend}` is written in small letters: {right}"),
+                "postgres" | "pg" | "pgsql" | "psql" => format!("`{backend}` is called postgresql: {right}"),
+                "dynamodb" | "dynamo" | "ddb" => {
+                    format!(
+                        "`{backend}` is not maintained by this build, which has postgresql: name that if the deployment \
+                         has tables there, and otherwise do not run the daemon yet"
+                    )
+                }
+                _ => format!("`{backend}` is not a backend that this build has: {right}"),
+            };
+            self.error(BACKENDS, message);
+        }
+    }
+
+    fn schedules(&mut self) {
+        let key = "jobs.ttl_cleanup.schedule";
+        if self.is_aside(key) {
+            return;
+        }
+        if let Err(error) = Schedule::parse(&self.config.jobs.ttl_cleanup.schedule, self.config.schedule.timezone) {
+            self.error(key, error.to_string());
+        }
+    }
+
+    /// A worker holds a connection while it deletes; the lease must be renewed and the rest of the
+    /// daemon served meanwhile.
+    fn connections(&mut self) {
+        let workers = self.config.jobs.ttl_cleanup.workers.get();
+        let size = self.config.storage.postgresql.pool.max_size.get();
+        let needed = workers + 2;
+        if needed <= size || self.is_faulty(WORKERS) || self.is_faulty(MAX_SIZE) {
+            return;
+        }
+        let s = if workers == 1 { "" } else { "s" };
+        let reason = format!("{workers} worker{s}, the lease and the rest of the daemon need a connection each");
+        if self.origin(WORKERS) == Origin::Default {
+            return self.error(MAX_SIZE, format!("{size} is too small, as {reason}: write {needed} or more"));
+        }
+        let lower = if size > 2 { format!(", or lower workers to {}", size - 2) } else { String::new() };
+        let origin = self.origin(MAX_SIZE);
+        let message = format!("{reason}, but {MAX_SIZE} is {size} ({origin}): raise it to {needed}{lower}");
+        self.error(WORKERS, message);
+    }
+
+    /// A batch must be over well before its lease, which is renewed each third of its length.
+    fn lease(&mut self) {
+        let (latency, ttl) = (self.config.throttle.batch_latency, self.config.lease.ttl);
+        if latency.0 <= ttl.0 / 3 || self.is_faulty(LEASE) || self.is_faulty(BATCH_LATENCY) {
+            return;
+        }
+        let most = Span::millis(u64::try_from(ttl.0.as_millis() / 3).unwrap_or(u64::MAX));
+        let origin = self.origin(LEASE);
+        let message = format!(
+            "{latency} is too long for a lease of {ttl} (lease.ttl, {origin}), which a batch must not outlive: \
+             write \"{most}\" or less; \"25ms\" is the default"
+        );
+        self.error(BATCH_LATENCY, message);
+    }
+
+    fn retention(&mut self) {
+        let key = "jobs.ttl_cleanup.grace";
+        let grace = self.config.jobs.ttl_cleanup.grace;
+        if grace.0 > Duration::from_secs(3650 * 24 * 60 * 60) && !self.is_faulty(key) {
+            let message = format!(
+                "{grace} would keep what has expired for more than ten years: write a shorter time, as in \"7d\", \
+                 or enabled = false to delete nothing"
+            );
+            self.error(key, message);
+        }
+    }
+
+    fn certificates(&mut self) {
+        let Some(path) = &self.config.storage.postgresql.sslrootcert else { return };
+        let wanted = "a file of PEM certificates";
+        let fault = match file::bytes(path) {
+            Ok(bytes) if String::from_utf8_lossy(&bytes).contains("-----BEGIN") => return,
+            Ok(_) => format!(
+                "holds no certificate: write the path of {wanted}, which begin with -----BEGIN CERTIFICATE-----"
+            ),
+            Err(error) => file::trouble(&error, wanted),
+        };
+        self.error(ROOT_CERTIFICATE, format!("{} {fault}", path.display()));
+    }
+
+    /// libpq verifies the certificate with `require` when there is a root certificate; we do not.
+    fn tls(&mut self) {
+        let postgres = &self.config.storage.postgresql;
+        let verifies = matches!(postgres.sslmode, SslMode::VerifyCa | SslMode::VerifyFull | SslMode::Disable);
+        if postgres.sslrootcert.is_some()
+            && !verifies
+            && !self.is_aside("storage.postgresql.sslmode")
+            && !self.is_faulty(ROOT_CERTIFICATE)
+        {
+            let message = format!(
+                "is not used, because sslmode = \"{}\" trusts any certificate: write sslmode = \"verify-full\"",
+                postgres.sslmode
+            );
+            self.warning(ROOT_CERTIFICATE, message);
+        }
+    }
+
+    fn prepared_statements(&mut self) {
+        let postgres = &self.config.storage.postgresql;
+        if postgres.statement_cache && postgres.port.get() == 6432 {
+            let message = "port 6432 is PgBouncer's, which hands prepared statements to the wrong client when it pools \
+                           transactions: write statement_cache = false, or connect past the pooler";
+            self.warning("storage.postgresql.statement_cache", message);
+        }
+    }
+}
