@@ -1,6 +1,8 @@
 //! The maintenance daemon of an ActingWeb deployment, as a library. `ARCHITECTURE.md` is the map.
 
+pub mod cli;
 pub mod config;
+pub mod daemon;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod http;

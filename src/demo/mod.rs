@@ -4,3 +4,4 @@
 //! Only in builds with the feature `demo`.
 
 pub mod cluster;
+pub mod deployment;

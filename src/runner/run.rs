@@ -1,6 +1,6 @@
 //! One run: lease, work, report, history.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use chrono::{DateTime, Utc};
@@ -31,6 +31,37 @@ pub struct Runner {
     pub holder: String,
     /// Told when a run has ended here.
     pub ended: Arc<Notify>,
+    /// What is running in this process.
+    pub running: Running,
+}
+
+/// The jobs whose runs are going on in this process.
+#[derive(Clone, Debug, Default)]
+pub struct Running(Arc<Mutex<Vec<&'static str>>>);
+
+impl Running {
+    /// Their names.
+    pub fn jobs(&self) -> Vec<&'static str> {
+        self.lock().clone()
+    }
+
+    /// Adds `job` until the value returned is dropped.
+    fn begin(&self, job: &'static str) -> impl Drop + use<> {
+        struct Begun(Running, &'static str);
+
+        impl Drop for Begun {
+            fn drop(&mut self) {
+                self.0.lock().retain(|job| *job != self.1);
+            }
+        }
+
+        self.lock().push(job);
+        Begun(self.clone(), job)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<&'static str>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What came of the wish to run a job.
@@ -81,6 +112,7 @@ impl Runner {
             Claimed::Held { holder, since } => return Ok(Ran::Held { holder, since }),
             Claimed::SlotDone => return Ok(Ran::SlotDone),
         };
+        let _running = self.running.begin(job.name());
         self.metrics.job_running(job.name(), BACKEND, true);
         self.metrics.lease_held(job.name(), BACKEND, true);
         self.show(job.name(), |shown| shown.running = Some(lease.run.clone()));

@@ -30,7 +30,7 @@ pub struct Claim {
 #[derive(Clone, Debug)]
 pub enum Claimed {
     /// The job is ours to run.
-    Won(Lease),
+    Won(Box<Lease>),
     /// Somebody else is running it.
     Held {
         /// Who, for people.

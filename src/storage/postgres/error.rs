@@ -11,12 +11,21 @@ pub(super) trait Context<T> {
 
 impl<T> Context<T> for Result<T, sqlx::Error> {
     fn op(self, op: &'static str) -> Result<T, Error> {
-        self.map_err(|source| Error {
-            backend: BackendKind::Postgresql,
-            op,
-            kind: kind(&source),
-            source: source.into(),
-        })
+        self.map_err(|error| Error { backend: BackendKind::Postgresql, op, kind: kind(&error), source: reason(error) })
+    }
+}
+
+/// What the driver's error says, once: its own text repeats that of its source. Of a server's
+/// error only the message is kept, as the detail may hold values of rows.
+fn reason(error: sqlx::Error) -> Box<dyn std::error::Error + Send + Sync> {
+    match error {
+        sqlx::Error::Io(error) => error.into(),
+        sqlx::Error::Tls(error) | sqlx::Error::Configuration(error) => error,
+        sqlx::Error::Database(error) => match error.code() {
+            Some(code) => format!("{} (SQLSTATE {code})", error.message()).into(),
+            None => error.message().into(),
+        },
+        other => other.to_string().into(),
     }
 }
 

@@ -163,7 +163,7 @@ impl Leases for Postgres {
                 error: None,
                 report: Report::default(),
             };
-            Ok(Claimed::Won(Lease { run, term, secret, renewed: asked }))
+            Ok(Claimed::Won(Box::new(Lease { run, term, secret, renewed: asked })))
         })
         .await
     }

@@ -30,7 +30,7 @@ use self::error::Context;
 use self::statements::{Bounds, Statements};
 use crate::metrics::Metrics;
 use crate::model::BackendKind;
-use crate::storage::{ErrorKind, Result};
+use crate::storage::{Error, ErrorKind, Result};
 
 /// What is measured, by the label `op`.
 const OPERATIONS: &[&str] = &[
@@ -106,7 +106,15 @@ impl Postgres {
     ///
     /// The real reason, where the pool would only say that it waited too long.
     pub async fn probe(&self) -> Result<()> {
-        connect::probe(&self.options).await.op("connect")
+        self.probe_for("connect").await
+    }
+
+    async fn probe_for(&self, op: &'static str) -> Result<()> {
+        let Settings { host, port, dbname, user, .. } = &self.settings;
+        connect::probe(&self.options).await.op(op).map_err(|error| {
+            let why = format!("no connection to {dbname} on {host}:{port} as {user}: {}", error.source);
+            Error { source: why.into(), ..error }
+        })
     }
 
     /// Where the store is, for people: no secrets.
@@ -138,7 +146,7 @@ impl Postgres {
     async fn begin_within(&self, bounds: Bounds, op: &'static str) -> Result<Transaction<'static, Driver>> {
         match self.pool.begin_with(statements::begin(bounds)).await {
             Err(sqlx::Error::PoolTimedOut) => {
-                connect::probe(&self.options).await.op(op)?;
+                self.probe_for(op).await?;
                 Err(sqlx::Error::PoolTimedOut).op(op)
             }
             begun => begun.op(op),

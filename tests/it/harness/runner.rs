@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actingweb_maintd::jobs::{self, ttl_cleanup};
 use actingweb_maintd::metrics::Metrics;
-use actingweb_maintd::runner::{Board, HistorySettings, LeaseSettings, Ran, Runner};
+use actingweb_maintd::runner::{Board, HistorySettings, LeaseSettings, Ran, Runner, Running};
 use actingweb_maintd::storage::postgres::Postgres;
 use actingweb_maintd::throttle;
 use actingweb_maintd::work::{Progress, Run, Stop, Trigger};
@@ -19,6 +19,7 @@ pub(crate) fn runner(store: &Arc<Postgres>) -> Runner {
         history: HistorySettings::default(),
         holder: "test".to_owned(),
         ended: Arc::default(),
+        running: Running::default(),
     }
 }
 

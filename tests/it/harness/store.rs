@@ -60,7 +60,7 @@ pub(crate) fn claim(holder: &str) -> Claim {
 /// The lease that `claim` must win.
 pub(crate) async fn won(store: &Postgres, claim: &Claim) -> Lease {
     match store.claim(claim).await.expect("claiming") {
-        Claimed::Won(lease) => lease,
+        Claimed::Won(lease) => *lease,
         other => panic!("the lease was not won: {other:?}"),
     }
 }

@@ -80,7 +80,7 @@ async fn a_run_that_was_left_behind_becomes_lost_and_can_write_no_more() {
 
     let second = loop {
         match store.claim(&claim("second")).await.unwrap() {
-            Claimed::Won(lease) => break lease,
+            Claimed::Won(lease) => break *lease,
             _ => tokio::time::sleep(Duration::from_millis(20)).await,
         }
     };

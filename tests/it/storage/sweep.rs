@@ -1,5 +1,6 @@
 //! Reading and deleting expired rows.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use actingweb_maintd::storage::{Backlog, Cursor, Expired, Sweep};
@@ -95,7 +96,7 @@ async fn somebody_who_waits_for_the_batch_is_seen() {
     let page = store.expired(&which, &Cursor::default(), 100).await.unwrap();
     let lease = won(&store, &claim("test")).await;
     let deleting = tokio::spawn({
-        let (store, which, fence) = (store.clone(), which.clone(), lease.fence(0));
+        let (store, which, fence) = (Arc::clone(&store), which.clone(), lease.fence(0));
         async move { store.delete_expired(&which, &page.candidates, &fence).await.unwrap() }
     });
     let application = tokio::spawn({

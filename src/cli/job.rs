@@ -1,0 +1,288 @@
+//! `job`: what runs, when it runs, what it did, and running it now.
+
+use std::io::{self, IsTerminal};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use chrono::{DateTime, SubsecRound, Utc};
+use clap::Subcommand;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+
+use super::output::{Output, table};
+use super::{DONE, FAILED, REMAINS, USAGE};
+use crate::config::Config;
+use crate::daemon::{Parts, Signals};
+use crate::jobs::{self, BACKEND, Job};
+use crate::model::clock;
+use crate::runner::Ran;
+use crate::schedule::Schedule;
+use crate::storage::{Runs, Sweep};
+use crate::work::{Outcome, Progress, Report, Run, Stop, StopReason, Trigger};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// List the jobs with their schedules and their last runs.
+    List,
+    /// Show when the jobs run next.
+    Next {
+        /// One job only.
+        name: Option<String>,
+        /// How many times of each.
+        #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        count: u16,
+    },
+    /// Run a job now, whatever its schedule says, and wait for its end.
+    Run {
+        /// The job.
+        name: String,
+        /// Only say what it would do.
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// Show past runs, the newest first.
+    History {
+        /// One job only.
+        name: Option<String>,
+        /// How many runs at most.
+        #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        limit: u32,
+    },
+}
+
+pub(super) async fn run(command: Command, config: Config, output: &Output) -> anyhow::Result<u8> {
+    let jobs = jobs::registry(&config.jobs, &config.throttle);
+    let named = match &command {
+        Command::List => None,
+        Command::Next { name, .. } | Command::History { name, .. } => name.as_deref(),
+        Command::Run { name, .. } => Some(name.as_str()),
+    };
+    if let Some(name) = named
+        && !jobs.iter().any(|job| job.name() == name)
+    {
+        let known: Vec<&str> = jobs.iter().map(|job| job.name()).collect();
+        output.error(&anyhow::anyhow!("there is no job `{name}`; the jobs are: {}", known.join(", ")));
+        return Ok(USAGE);
+    }
+    let jobs = jobs.into_iter().filter(|job| named.is_none_or(|name| job.name() == name));
+    match command {
+        Command::List => list(jobs.collect(), &config, output).await,
+        Command::Next { count, .. } => next(jobs.collect(), usize::from(count), &config, output),
+        Command::Run { dry_run, .. } => {
+            let job = jobs.into_iter().next().context("no job")?;
+            if dry_run { preview(&job, &config, output).await } else { run_now(&job, &config, output).await }
+        }
+        Command::History { name, limit } => history(name.as_deref(), limit, &config, output).await,
+    }
+}
+
+fn upcoming(job: &Arc<dyn Job>, count: usize, config: &Config) -> anyhow::Result<Vec<DateTime<Utc>>> {
+    let schedule = Schedule::parse(&job.plan().schedule, config.schedule.timezone)?;
+    Ok(schedule.upcoming(clock::now(), count).collect())
+}
+
+async fn list(jobs: Vec<Arc<dyn Job>>, config: &Config, output: &Output) -> anyhow::Result<u8> {
+    let store = Parts::new(config)?.store;
+    store.probe().await?;
+    let mut documents = Vec::new();
+    let mut rows = Vec::new();
+    for job in jobs {
+        let plan = job.plan();
+        let next = if plan.enabled { upcoming(&job, 1, config)?.first().copied() } else { None };
+        let last = store.history(Some(job.name()), 1).await?.into_iter().next();
+        let success = store.last_success(job.name()).await?.and_then(|run| run.finished_at);
+        documents.push(json!({
+            "job": job.name(), "backend": BACKEND, "enabled": plan.enabled, "schedule": plan.schedule,
+            "next_run": next, "last_run": last, "last_success": success,
+        }));
+        rows.push([
+            job.name().to_owned(),
+            BACKEND.to_string(),
+            if plan.enabled { "yes" } else { "no" }.to_owned(),
+            plan.schedule,
+            time(next),
+            last.as_ref().map_or("never", outcome).to_owned(),
+            time(success),
+        ]);
+    }
+    output.either(&json!({ "jobs": documents }), || {
+        table(["job", "backend", "enabled", "schedule", "next run", "last outcome", "last success"], rows)
+    })?;
+    Ok(DONE)
+}
+
+fn next(jobs: Vec<Arc<dyn Job>>, count: usize, config: &Config, output: &Output) -> anyhow::Result<u8> {
+    let mut documents = Vec::new();
+    let mut rows = Vec::new();
+    for job in jobs {
+        let slots = upcoming(&job, count, config)?;
+        let enabled = job.plan().enabled;
+        documents.push(json!({ "job": job.name(), "enabled": enabled, "slots": slots }));
+        let zone = config.schedule.timezone;
+        let note = if enabled { "" } else { "disabled" };
+        rows.extend(slots.iter().map(|slot| {
+            let local = slot.with_timezone(&zone).format("%a %Y-%m-%d %H:%M:%S %Z").to_string();
+            [job.name().to_owned(), time(Some(*slot)), local, note.to_owned()]
+        }));
+    }
+    output.either(&json!({ "jobs": documents }), || table(["job", "slot", "in the schedule's zone", ""], rows))?;
+    Ok(DONE)
+}
+
+async fn preview(job: &Arc<dyn Job>, config: &Config, output: &Output) -> anyhow::Result<u8> {
+    let store = Parts::new(config)?.store;
+    store.probe().await?;
+    let report = job.preview(&*store).await?;
+    let more = report.more;
+    output.either(&json!({ "job": job.name(), "backend": BACKEND, "dry_run": true, "report": report }), || {
+        let buckets = report.buckets.unwrap_or_default();
+        let total: u64 = buckets.values().sum();
+        let mut rows: Vec<[String; 2]> = buckets.into_iter().map(|(bucket, rows)| [bucket, rows.to_string()]).collect();
+        rows.push(["all".to_owned(), total.to_string()]);
+        let mut text = table(["bucket", "expired rows"], rows);
+        text.push_str(&format!("\nRows with a TTL before {} would be deleted; nothing was.\n", time(report.cutoff)));
+        text
+    })?;
+    Ok(if more { REMAINS } else { DONE })
+}
+
+async fn run_now(job: &Arc<dyn Job>, config: &Config, output: &Output) -> anyhow::Result<u8> {
+    let mut signals = Signals::new().context("cannot listen for signals")?;
+    let Parts { store, runner, .. } = Parts::new(config)?;
+    store.probe().await?;
+    let stop = Stop::new();
+    let progress = Progress::new();
+    // An estimate is enough; without one the bar counts without an end.
+    if let Ok(backlog) = store.backlog().await
+        && !backlog.capped
+    {
+        progress.expect(backlog.expired_rows);
+    }
+    let running = tokio::spawn({
+        let (runner, job, stop, progress) = (Arc::clone(&runner), Arc::clone(job), stop.clone(), progress.clone());
+        async move { runner.run(&job, None, Trigger::Manual, &stop, &progress).await }
+    });
+    let shown = tokio::spawn(show(job.name(), progress, output.json));
+    let mut running = running;
+    let ran = loop {
+        tokio::select! {
+            ran = &mut running => break ran,
+            _ = signals.next() => {
+                if stop.requested().is_some() {
+                    anyhow::bail!("interrupted: what the last batch had not committed is undone by the server");
+                }
+                stop.request(StopReason::Shutdown);
+            }
+        }
+    };
+    shown.abort();
+    // Its bar is cleared when the task is gone.
+    let _cleared = shown.await;
+    match ran?? {
+        Ran::Ended(run) => {
+            let code = match run.outcome {
+                Some(Outcome::Succeeded) => DONE,
+                Some(Outcome::Partial) => REMAINS,
+                _ => FAILED,
+            };
+            output.either(&*run, || summary(&run))?;
+            Ok(code)
+        }
+        Ran::Held { holder, since } => {
+            anyhow::bail!(
+                "{} is being run by {holder} since {}; try again when it is done",
+                job.name(),
+                time(Some(since))
+            )
+        }
+        Ran::SlotDone => Ok(DONE),
+    }
+}
+
+/// A bar on the terminal; it clears itself when it is dropped.
+async fn show(job: &'static str, progress: Progress, quiet: bool) {
+    if quiet || !io::stderr().is_terminal() {
+        return;
+    }
+    let bar = match progress.expected() {
+        0 => ProgressBar::new_spinner(),
+        expected => ProgressBar::new(expected),
+    };
+    let template = match progress.expected() {
+        0 => "{spinner} {msg}: {human_pos} rows, {per_sec}",
+        _ => "{msg} {wide_bar} {human_pos}/{human_len} rows, {per_sec}, {eta} left",
+    };
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
+    }
+    bar.set_message(job);
+    let bar = Cleared(bar);
+    loop {
+        bar.0.set_position(progress.done());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// Clears the bar however the task ends.
+struct Cleared(ProgressBar);
+
+impl Drop for Cleared {
+    fn drop(&mut self) {
+        self.0.finish_and_clear();
+    }
+}
+
+async fn history(name: Option<&str>, limit: u32, config: &Config, output: &Output) -> anyhow::Result<u8> {
+    let store = Parts::new(config)?.store;
+    store.probe().await?;
+    let runs = store.history(name, limit).await?;
+    output.either(&json!({ "runs": runs }), || {
+        let rows = runs.iter().map(|run| {
+            [
+                time(Some(run.started_at)),
+                run.job.clone(),
+                run.backend.to_string(),
+                run.trigger.name().to_owned(),
+                outcome(run).to_owned(),
+                run.seconds().map(|seconds| format!("{seconds:.2} s")).unwrap_or_default(),
+                run.report.deleted.to_string(),
+                run.error.clone().or_else(|| run.report.stopped.map(|why| why.to_string())).unwrap_or_default(),
+            ]
+        });
+        table(["started", "job", "backend", "trigger", "outcome", "took", "deleted", "why"], rows)
+    })?;
+    Ok(DONE)
+}
+
+fn summary(run: &Run) -> String {
+    let Report { examined, deleted, skipped, batches, cutoff, more, stopped, .. } = &run.report;
+    let mut text = table(
+        ["run", &run.run_id.to_string()],
+        [
+            ["outcome", outcome(run)].map(str::to_owned),
+            ["took".to_owned(), run.seconds().map(|seconds| format!("{seconds:.2} s")).unwrap_or_default()],
+            ["cutoff".to_owned(), time(*cutoff)],
+            ["rows examined".to_owned(), examined.to_string()],
+            ["rows deleted".to_owned(), deleted.to_string()],
+            ["rows passed over".to_owned(), skipped.to_string()],
+            ["batches".to_owned(), batches.to_string()],
+            ["work remains", if *more { "yes" } else { "no" }].map(str::to_owned),
+        ],
+    );
+    if let Some(why) = stopped {
+        text.push_str(&format!("\nIt ended early: {why}.\n"));
+    }
+    if let Some(error) = &run.error {
+        text.push_str(&format!("\nIt failed: {error}\n"));
+    }
+    text
+}
+
+fn outcome(run: &Run) -> &'static str {
+    run.outcome.map_or("running", Outcome::name)
+}
+
+fn time(at: Option<DateTime<Utc>>) -> String {
+    at.map(|at| at.trunc_subsecs(0).to_rfc3339_opts(chrono::SecondsFormat::Secs, true)).unwrap_or_default()
+}

@@ -1,0 +1,206 @@
+//! The composition: everything is built here, started, watched over and brought to an end.
+
+mod logging;
+mod signals;
+mod watch;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::sync::Notify;
+
+pub use logging::init as init_logging;
+pub use signals::Signals;
+
+use crate::config::Config;
+use crate::http;
+use crate::jobs::{self, BACKEND, Deletes, Job};
+use crate::metrics::Metrics;
+use crate::model::clock;
+use crate::runner::{BackendStatus, Board, Heartbeat, JobStatus, Runner, Running, Scheduled, Scheduler, Status};
+use crate::schedule::{Bell, Schedule};
+use crate::storage::postgres::Postgres;
+use crate::throttle::Reason;
+use crate::work::{Stop, StopReason};
+
+/// How long connections may take to close once nothing uses them.
+const CLOSING: Duration = Duration::from_secs(1);
+
+/// What the daemon and the commands are made of.
+#[derive(Debug)]
+pub struct Parts {
+    /// The store of the deployment.
+    pub store: Arc<Postgres>,
+    /// Every metric.
+    pub metrics: Arc<Metrics>,
+    /// Runs jobs.
+    pub runner: Arc<Runner>,
+    /// What is known right now.
+    pub board: Board,
+}
+
+impl std::fmt::Debug for dyn Job {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Parts {
+    /// Builds everything from `config`. Connects to nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the settings cannot be made into connection options.
+    pub fn new(config: &Config) -> anyhow::Result<Self> {
+        let revision = option_env!("ACTINGWEB_MAINTD_REVISION").unwrap_or("unknown");
+        let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), revision));
+        let store = Postgres::new(config.storage.postgresql.clone(), config.lease.ttl.0, Arc::clone(&metrics))?;
+        let store = Arc::new(store);
+        let board = Board::default();
+        let runner = Arc::new(Runner {
+            store: Arc::clone(&store),
+            metrics: Arc::clone(&metrics),
+            board: board.clone(),
+            lease: config.lease.clone(),
+            history: config.history.clone(),
+            holder: holder(),
+            ended: Arc::new(Notify::new()),
+            running: Running::default(),
+        });
+        Ok(Self { store, metrics, runner, board })
+    }
+}
+
+/// This process, for people: host and process number.
+fn holder() -> String {
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let host = if host.trim().is_empty() { "localhost" } else { host.trim() };
+    format!("{host}/{}", std::process::id())
+}
+
+/// Runs the daemon until a signal ends it. With `apply_schema` it first makes its own schema,
+/// never the application's.
+///
+/// # Errors
+///
+/// When it cannot start, and when runs had to be cut at the end; the message names them.
+pub async fn run(config: Config, apply_schema: bool) -> anyhow::Result<()> {
+    // Before anything slow, so that no signal is lost.
+    let mut signals = Signals::new().context("cannot listen for signals")?;
+    let Parts { store, metrics, runner, board } = Parts::new(&config)?;
+    let jobs = jobs::registry(&config.jobs, &config.throttle);
+    board.update(|status| *status = first_status(&config, &store, &jobs));
+    for job in &jobs {
+        let Deletes { table, reason } = job.deletes();
+        metrics.register_job(job.name(), BACKEND, &[(table, &[reason])], &Reason::ALL.map(Reason::name));
+    }
+    let heartbeat = Heartbeat::new();
+    let server = http::Server::bind(config.http.listen).context("http.listen")?;
+    let address = server.local_addr();
+    let site = http::Site::new(board.clone(), heartbeat.clone(), Arc::clone(&metrics));
+    let mut serving = server.serve(http::Limits::default(), move |request| site.respond(request))?;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"), %address, place = store.describe(),
+        "actingweb-maintd is up: page at http://{address}/, metrics at http://{address}/metrics"
+    );
+
+    let stop = Stop::new();
+    let watcher = watch::Watcher::new(Arc::clone(&runner), &jobs, apply_schema);
+    let watching = tokio::spawn({
+        let stop = stop.clone();
+        async move { watcher.watch(&stop).await }
+    });
+    let mut bell = Bell::start().await.context("cannot start the scheduler")?;
+    let scheduled = schedule_jobs(&config, &jobs)?;
+    let mut scheduler = Scheduler::new(Arc::clone(&runner), scheduled);
+
+    tokio::select! {
+        () = scheduler.turn(&mut bell, &heartbeat, &stop) => {}
+        signal = signals.next() => tracing::info!(signal, "stopping: running jobs end at their next batch"),
+        () = serving.ended() => tracing::error!("stopping: the HTTP server has ended by itself"),
+    }
+    stop.request(StopReason::Shutdown);
+    bell.stop().await;
+    let cut = drain(&runner, &mut scheduler, &mut signals, config.drain.grace.0).await;
+    // A question to a store that does not answer would keep us for as long as a connection may
+    // take; left alone, it ends with the process.
+    tokio::select! {
+        _ended = watching => {}
+        () = tokio::time::sleep(CLOSING) => {}
+    }
+    store.close(CLOSING).await;
+    // Last, so that the end of the last run can still be scraped.
+    serving.stop(CLOSING).await;
+    if cut.is_empty() {
+        tracing::info!("stopped");
+        return Ok(());
+    }
+    anyhow::bail!(
+        "stopped in the middle of {}: what the last batch had not committed is undone by the server",
+        cut.join(", ")
+    )
+}
+
+/// Waits for running jobs, until the grace is over or a second signal comes. Returns the jobs
+/// that were still running.
+async fn drain(
+    runner: &Runner,
+    scheduler: &mut Scheduler,
+    signals: &mut Signals,
+    grace: Duration,
+) -> Vec<&'static str> {
+    let running = runner.running.jobs();
+    if !running.is_empty() {
+        tracing::info!(running = running.join(", "), grace = ?grace, "waiting for running jobs");
+    }
+    tokio::select! {
+        () = scheduler.drain() => return Vec::new(),
+        () = tokio::time::sleep(grace) => tracing::error!("the grace to drain is over"),
+        signal = signals.next() => tracing::error!(signal, "stopping at once, as the second signal asks"),
+    }
+    runner.running.jobs()
+}
+
+fn schedule_jobs(config: &Config, jobs: &[Arc<dyn Job>]) -> anyhow::Result<Vec<Scheduled>> {
+    let enabled = jobs.iter().filter(|job| job.plan().enabled);
+    let scheduled = enabled.map(|job| {
+        let plan = job.plan();
+        let schedule = Schedule::parse(&plan.schedule, config.schedule.timezone)
+            .with_context(|| format!("jobs.{}.schedule", job.name()))?;
+        Ok(Scheduled::new(Arc::clone(job), schedule))
+    });
+    scheduled.collect()
+}
+
+fn first_status(config: &Config, store: &Postgres, jobs: &[Arc<dyn Job>]) -> Status {
+    let backend = BackendStatus {
+        backend: BACKEND,
+        up: None,
+        place: store.describe(),
+        problem: None,
+        schema_revision: None,
+        backlog: None,
+    };
+    let jobs = jobs.iter().map(|job| {
+        let plan = job.plan();
+        JobStatus {
+            job: job.name(),
+            backend: BACKEND,
+            enabled: plan.enabled,
+            schedule: plan.schedule,
+            next_run: None,
+            running: None,
+            last_run: None,
+            last_success: None,
+        }
+    });
+    Status {
+        deployment: config.deployment.name.clone(),
+        version: env!("CARGO_PKG_VERSION"),
+        started_at: clock::now(),
+        not_ready: vec!["no store has answered yet".to_owned()],
+        backends: vec![backend],
+        jobs: jobs.collect(),
+    }
+}

@@ -1,0 +1,168 @@
+//! Asks the store how it is, and what all replicas have done, so that the page, the metrics and
+//! `/readyz` can answer from memory.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::jobs::{BACKEND, Job};
+use crate::metrics::{Check, Severity};
+use crate::runner::Runner;
+use crate::storage::postgres::{PoolUse, SchemaStatus};
+use crate::storage::{Error, Runs, Sweep};
+use crate::work::Stop;
+
+/// Between two questions whether the store is there.
+const ASKING: Duration = Duration::from_secs(5);
+
+/// Between two looks at what costs something: history and backlog.
+const LOOKING: Duration = Duration::from_secs(60);
+
+/// A run that has ended is a reason to look earlier, but not earlier than this: schedules of
+/// seconds must not make the looking the greater work.
+const RESTING: Duration = Duration::from_secs(10);
+
+/// The task that watches.
+#[derive(Debug)]
+pub(super) struct Watcher {
+    runner: Arc<Runner>,
+    jobs: Vec<&'static str>,
+    /// Our own schema is still to be made.
+    apply_schema: bool,
+    /// The store answered the last question.
+    up: bool,
+    /// What was wrong last, so that a lasting problem is told once.
+    problem: Option<String>,
+}
+
+impl Watcher {
+    pub(super) fn new(runner: Arc<Runner>, jobs: &[Arc<dyn Job>], apply_schema: bool) -> Self {
+        Self { runner, jobs: jobs.iter().map(|job| job.name()).collect(), apply_schema, up: false, problem: None }
+    }
+
+    /// Watches until it is asked to stop.
+    pub(super) async fn watch(mut self, stop: &Stop) {
+        let mut looked: Option<Instant> = None;
+        let mut told = true;
+        while stop.requested().is_none() {
+            let ready = self.ask().await;
+            self.show_pool();
+            let patience = if told { RESTING } else { LOOKING };
+            if ready && looked.is_none_or(|looked| looked.elapsed() >= patience) {
+                self.look().await;
+                looked = Some(Instant::now());
+                told = false;
+            }
+            tokio::select! {
+                () = stop.sleep(ASKING) => {}
+                () = self.runner.ended.notified() => told = true,
+            }
+        }
+    }
+
+    /// Asks the store how it is. Returns whether jobs can run.
+    async fn ask(&mut self) -> bool {
+        let answer = self.schema().await;
+        self.up = answer.is_ok();
+        let (up, schema, problem) = match answer {
+            Ok(schema) => (true, Some(schema.clone()), schema.refusal()),
+            Err(error) => (false, None, Some(error.chain())),
+        };
+        self.runner.metrics.up(BACKEND, up);
+        let unknown = schema.as_ref().map(|schema| u64::from(!schema.unknown.is_empty()));
+        self.runner.metrics.findings(BACKEND, Check::SchemaRevision, Severity::Critical, unknown);
+        self.tell(&problem).await;
+        let place = self.runner.store.describe();
+        self.runner.board.update(|status| {
+            status.not_ready = problem.iter().map(|problem| format!("{BACKEND}: {problem}")).collect();
+            if let Some(backend) = status.backends.iter_mut().find(|backend| backend.backend == BACKEND) {
+                backend.up = Some(up);
+                backend.place = place;
+                backend.problem = problem.clone();
+                if let Some(schema) = schema {
+                    backend.schema_revision = schema.revisions.first().cloned();
+                }
+            }
+        });
+        problem.is_none()
+    }
+
+    async fn schema(&self) -> Result<SchemaStatus, Error> {
+        // A pool would wait for as long as it may before it says that nobody is there.
+        if !self.up {
+            self.runner.store.probe().await?;
+        }
+        match self.runner.store.schema().await? {
+            schema if self.apply_schema && !schema.is_current() => self.apply().await,
+            schema => Ok(schema),
+        }
+    }
+
+    async fn apply(&self) -> Result<SchemaStatus, Error> {
+        let applied = self.runner.store.apply(false).await?;
+        if !applied.maintd.is_empty() {
+            tracing::info!(migrations = ?applied.maintd, "made the daemon's own schema maintd");
+        }
+        self.runner.store.schema().await
+    }
+
+    async fn tell(&mut self, problem: &Option<String>) {
+        if *problem == self.problem {
+            return;
+        }
+        match problem {
+            Some(problem) => tracing::warn!(backend = %BACKEND, "not ready: {problem}"),
+            None => match self.runner.store.identity().await {
+                Ok(identity) => tracing::info!(backend = %BACKEND, deployment.id = %identity.id, "ready"),
+                Err(error) => {
+                    tracing::warn!(backend = %BACKEND, error = error.chain(), "ready, but without an identity")
+                }
+            },
+        }
+        self.problem.clone_from(problem);
+    }
+
+    fn show_pool(&self) {
+        let PoolUse { idle, used } = self.runner.store.pool_use();
+        self.runner.metrics.pool_connections(idle, used);
+    }
+
+    /// Looks at history and backlog. What cannot be had keeps its last value, except the backlog:
+    /// a number that is not true any more would hide a problem.
+    async fn look(&self) {
+        let Runner { store, metrics, board, .. } = &*self.runner;
+        let backlog = store.backlog().await.inspect_err(|error| {
+            tracing::warn!(error = error.chain(), "the backlog could not be measured");
+        });
+        let backlog = backlog.ok();
+        metrics.expired_rows(BACKEND, backlog.map(|backlog| backlog.expired_rows));
+        metrics.oldest_expired_age(BACKEND, backlog.and_then(|backlog| backlog.oldest_age_seconds));
+        board.update(|status| {
+            if let Some(backend) = status.backends.iter_mut().find(|backend| backend.backend == BACKEND) {
+                backend.backlog = backlog;
+            }
+        });
+        for job in &self.jobs {
+            if let Err(error) = self.look_at(job).await {
+                tracing::warn!(job.name = job, error = error.chain(), "the history could not be read");
+            }
+        }
+    }
+
+    async fn look_at(&self, job: &'static str) -> Result<(), Error> {
+        let Runner { store, metrics, .. } = &*self.runner;
+        let newest = store.history(Some(job), 2).await?;
+        let running = newest.first().filter(|run| run.outcome.is_none()).cloned();
+        let last = newest.into_iter().find(|run| run.outcome.is_some());
+        let success = store.last_success(job).await?.and_then(|run| run.finished_at);
+        metrics.job_last_run(job, BACKEND, last.as_ref().and_then(|run| run.finished_at));
+        metrics.job_last_success(job, BACKEND, success);
+        self.runner.show(job, |shown| {
+            shown.running = running;
+            shown.last_run = last.or(shown.last_run.take());
+            shown.last_success = success.or(shown.last_success);
+        });
+        Ok(())
+    }
+}
