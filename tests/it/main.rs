@@ -2,7 +2,10 @@
 
 mod harness;
 
+mod config;
+mod documents;
 mod jobs;
 mod private_cluster;
 mod schema;
 mod storage;
+mod tidy;

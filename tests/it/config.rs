@@ -1,0 +1,7 @@
+//! The configuration: mistakes and what is said about them, layers, secrets, the example file.
+
+mod layers;
+mod mistakes;
+mod secrets;
+mod setup;
+mod shown;
