@@ -19,10 +19,6 @@ const ASKING: Duration = Duration::from_secs(5);
 /// Between two looks at what costs something: history and backlog.
 const LOOKING: Duration = Duration::from_secs(60);
 
-/// A run that has ended is a reason to look earlier, but not earlier than this: schedules of
-/// seconds must not make the looking the greater work.
-const RESTING: Duration = Duration::from_secs(10);
-
 /// The task that watches.
 #[derive(Debug)]
 pub(super) struct Watcher {
@@ -48,7 +44,9 @@ impl Watcher {
         while stop.requested().is_none() {
             let ready = self.ask().await;
             self.show_pool();
-            let patience = if told { RESTING } else { LOOKING };
+            // A run that has ended is a reason to look earlier, but not earlier than we ask anyway:
+            // with a schedule of seconds the looking would be the greater work.
+            let patience = if told { ASKING } else { LOOKING };
             if ready && looked.is_none_or(|looked| looked.elapsed() >= patience) {
                 self.look().await;
                 looked = Some(Instant::now());

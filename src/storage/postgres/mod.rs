@@ -14,6 +14,7 @@ mod settings;
 mod statements;
 mod sweep;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -54,7 +55,6 @@ const OPERATIONS: &[&str] = &[
 ];
 
 /// The store of one deployment on PostgreSQL.
-#[derive(Debug)]
 pub struct Postgres {
     settings: Settings,
     options: PgConnectOptions,
@@ -81,6 +81,13 @@ pub struct PoolUse {
     pub idle: u32,
     /// In somebody's hands.
     pub used: u32,
+}
+
+impl fmt::Debug for Postgres {
+    /// Only the place: the connection options hold the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Postgres({})", self.describe())
+    }
 }
 
 impl Postgres {

@@ -12,6 +12,10 @@ use super::statements::Bounds;
 use crate::model::clock;
 use crate::storage::{Backlog, Batch, Candidate, Cursor, ErrorKind, Expired, Fence, Page, Result, Sweep};
 
+/// Reading ahead locks nothing and changes nothing, so it need not end within the lease; it may
+/// have to walk over what earlier runs left dead while somebody holds an old snapshot.
+const READING: Bounds = Bounds { statement: 30_000, lock: 1_000, idle: 2_000 };
+
 /// Counting for people may take longer than a batch, but not for ever.
 const COUNTING: Bounds = Bounds { statement: 60_000, lock: 1_000, idle: 10_000 };
 
@@ -42,7 +46,7 @@ impl Sweep for Postgres {
         self.measured("expired", async {
             let place = self.place().await?;
             let (ttl, tid) = cursor.0.clone().unwrap_or((i64::MIN, "(0,0)".to_owned()));
-            let mut tx = self.begin(OP).await?;
+            let mut tx = self.begin_within(READING, OP).await?;
             // The order of the index is the point: never anything but a walk along it, whatever
             // the statistics say.
             self.query(
@@ -121,7 +125,7 @@ impl Sweep for Postgres {
         const OP: &str = "look for expired attributes";
         self.measured("any_expired", async {
             let place = self.place().await?;
-            let mut tx = self.begin(OP).await?;
+            let mut tx = self.begin_within(READING, OP).await?;
             let row = self
                 .query(place.statements.any_expired.clone())
                 .bind(which.cutoff)

@@ -6,3 +6,17 @@ pub(crate) mod python;
 pub(crate) mod runner;
 pub(crate) mod store;
 pub(crate) mod tools;
+
+use std::time::{Duration, Instant};
+
+/// How long a condition may take to come true, on a slow and busy machine.
+const DEADLINE: Duration = Duration::from_secs(30);
+
+/// Waits until `condition` holds; the test fails when that takes too long.
+pub(crate) async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let begun = Instant::now();
+    while !condition().await {
+        assert!(begun.elapsed() < DEADLINE, "this never came true: {what}");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}

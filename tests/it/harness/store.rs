@@ -35,9 +35,16 @@ pub(crate) fn open_at(server: &Server, dbname: &str) -> Arc<Postgres> {
 
 /// A store with these settings.
 pub(crate) fn open(settings: Settings) -> Arc<Postgres> {
-    Arc::new(
-        Postgres::new(settings, Duration::from_secs(10), Arc::new(Metrics::new("test", "test"))).expect("settings"),
-    )
+    open_for(settings, Duration::from_secs(10))
+}
+
+/// A store whose transactions may last as a lease of a minute allows, for tests that stop one.
+pub(crate) fn open_for_a_minute(db: &TestDb) -> Arc<Postgres> {
+    open_for(settings(db), Duration::from_secs(60))
+}
+
+fn open_for(settings: Settings, lease: Duration) -> Arc<Postgres> {
+    Arc::new(Postgres::new(settings, lease, Arc::new(Metrics::new("test", "test"))).expect("settings"))
 }
 
 /// The store on a test's database.

@@ -15,6 +15,7 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{Connection, PgConnection};
 
 use crate::harness::cluster::TestDb;
+use crate::harness::eventually;
 use crate::harness::runner::{clean_up, clean_up_until, runner};
 use crate::harness::store::{add_attributes, claim, count_attributes, open, settings, settings_of, store, won};
 
@@ -111,9 +112,7 @@ async fn being_asked_to_stop_ends_a_run_at_a_batch_boundary() {
         let (runner, stop, progress) = (Arc::clone(&runner), stop.clone(), progress.clone());
         async move { clean_up_until(&runner, settings, throttle::Settings::default(), &stop, &progress).await }
     });
-    while progress.done() < 30 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    eventually("some batches are done", async || progress.done() >= 30).await;
     stop.request(StopReason::Shutdown);
     let run = running.await.unwrap();
     assert_eq!((run.outcome, run.report.stopped), (Some(Outcome::Partial), Some(StopReason::Shutdown)));

@@ -8,6 +8,7 @@ use actingweb_maintd::work::{Outcome, Report, Trigger};
 use chrono::{DateTime, TimeDelta};
 
 use crate::harness::cluster::TestDb;
+use crate::harness::eventually;
 use crate::harness::store::{add_attributes, claim, count_attributes, store, won};
 
 fn succeeded() -> Finish {
@@ -78,12 +79,15 @@ async fn a_run_that_was_left_behind_becomes_lost_and_can_write_no_more() {
     let batch = store.delete_expired(&which, &page.candidates[..40], &first.fence(0)).await.unwrap();
     assert_eq!(batch.deleted, 40);
 
-    let second = loop {
-        match store.claim(&claim("second")).await.unwrap() {
-            Claimed::Won(lease) => break *lease,
-            _ => tokio::time::sleep(Duration::from_millis(20)).await,
+    let mut second = None;
+    eventually("the first lease has run out", async || {
+        if let Claimed::Won(lease) = store.claim(&claim("second")).await.unwrap() {
+            second = Some(*lease);
         }
-    };
+        second.is_some()
+    })
+    .await;
+    let second = second.unwrap();
     let refused = store.delete_expired(&which, &page.candidates[40..], &first.fence(0)).await.unwrap_err();
     assert_eq!(refused.kind, ErrorKind::Fenced);
     assert_eq!(count_attributes(&db).await, 60);

@@ -2,4 +2,5 @@
 
 mod leases;
 mod pooler;
+mod privileges;
 mod sweep;

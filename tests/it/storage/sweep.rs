@@ -6,7 +6,8 @@ use std::time::Duration;
 use actingweb_maintd::storage::{Backlog, Cursor, Expired, Sweep};
 
 use crate::harness::cluster::TestDb;
-use crate::harness::store::{add_attributes, claim, count_attributes, store, won};
+use crate::harness::eventually;
+use crate::harness::store::{add_attributes, claim, count_attributes, open_for_a_minute, store, won};
 
 #[tokio::test]
 async fn pages_cover_every_expired_row_once_and_in_order() {
@@ -81,17 +82,20 @@ async fn a_row_that_was_extended_or_is_locked_is_passed_over() {
 #[tokio::test]
 async fn somebody_who_waits_for_the_batch_is_seen() {
     let db = TestDb::new().await;
-    let store = store(&db);
+    let store = open_for_a_minute(&db);
     add_attributes(&db, "sessions", 20, -60).await;
-    // Deleting takes a while, and somebody wants to change one of the rows meanwhile.
+    // The batch stands still before its first row goes, for as long as we hold the other lock.
     sqlx::raw_sql(
-        "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS \
-         $$ BEGIN PERFORM pg_sleep(0.05); RETURN OLD; END $$; \
-         CREATE TRIGGER dawdle BEFORE DELETE ON attributes FOR EACH ROW EXECUTE FUNCTION dawdle()",
+        "CREATE FUNCTION stand_still() RETURNS trigger LANGUAGE plpgsql AS \
+         $$ BEGIN PERFORM pg_advisory_xact_lock(42); RETURN OLD; END $$; \
+         CREATE TRIGGER stand_still BEFORE DELETE ON attributes FOR EACH ROW EXECUTE FUNCTION stand_still()",
     )
     .execute(db.pool())
     .await
     .unwrap();
+    let mut gate = db.pool().begin().await.unwrap();
+    sqlx::query("SELECT pg_advisory_xact_lock(42)").execute(&mut *gate).await.unwrap();
+
     let which = Expired { cutoff: store.cutoff(Duration::ZERO).await.unwrap(), buckets: Vec::new() };
     let page = store.expired(&which, &Cursor::default(), 100).await.unwrap();
     let lease = won(&store, &claim("test")).await;
@@ -99,27 +103,27 @@ async fn somebody_who_waits_for_the_batch_is_seen() {
         let (store, which, fence) = (Arc::clone(&store), which.clone(), lease.fence(0));
         async move { store.delete_expired(&which, &page.candidates, &fence).await.unwrap() }
     });
+    until_somebody_waits(&db, "advisory").await;
     let application = tokio::spawn({
         let pool = db.pool().clone();
-        async move {
-            // The batch holds its locks from before its first row goes.
-            loop {
-                let locked: bool = sqlx::query_scalar(
-                    "SELECT count(*) < 20 FROM (SELECT FROM attributes FOR UPDATE SKIP LOCKED) AS free",
-                )
-                .fetch_one(&pool)
-                .await
-                .unwrap();
-                if locked {
-                    break;
-                }
-            }
-            sqlx::query("UPDATE attributes SET data = '1'").execute(&pool).await.unwrap();
-        }
+        async move { sqlx::query("UPDATE attributes SET data = '1'").execute(&pool).await.unwrap() }
     });
+    until_somebody_waits(&db, "transactionid").await;
+    gate.rollback().await.unwrap();
     let batch = deleting.await.unwrap();
     application.await.unwrap();
     assert_eq!((batch.deleted, batch.waiters), (20, 1));
+}
+
+async fn until_somebody_waits(db: &TestDb, for_lock: &str) {
+    eventually(&format!("somebody waits for a lock of the kind {for_lock}"), async || {
+        sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND locktype = $1)")
+            .bind(for_lock)
+            .fetch_one(db.pool())
+            .await
+            .unwrap()
+    })
+    .await;
 }
 
 #[tokio::test]
