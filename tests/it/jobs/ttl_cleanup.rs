@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use actingweb_maintd::demo::cluster::{Cluster, Options};
 use actingweb_maintd::jobs::ttl_cleanup::Settings;
