@@ -172,8 +172,7 @@ impl Leases for Postgres {
         const OP: &str = "renew the job's lease";
         self.measured("renew", async {
             let place = self.place().await?;
-            let mut tx = self.begin(OP).await?;
-            let renewed = self
+            let query = self
                 .query(
                     "UPDATE maintd.leases SET expires_at = clock_timestamp() + make_interval(secs => $6) \
                      WHERE deployment = $1 AND backend = $2 AND job = $3 AND term = $4 AND secret = $5",
@@ -183,12 +182,9 @@ impl Leases for Postgres {
                 .bind(&lease.run.job)
                 .bind(lease.term)
                 .bind(lease.secret)
-                .bind(ttl.as_secs_f64())
-                .execute(&mut *tx)
-                .await
-                .op(OP)?;
-            tx.commit().await.op(OP)?;
-            Ok(renewed.rows_affected() == 1)
+                .bind(ttl.as_secs_f64());
+            let renewed = self.execute(self.bounds, OP, query).await?;
+            Ok(renewed == 1)
         })
         .await
     }

@@ -18,9 +18,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use sqlx::postgres::{PgConnectOptions, PgPool, Postgres as Driver};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgPool, PgRow, Postgres as Driver};
 use sqlx::query::Query;
-use sqlx::{SqlSafeStr, Transaction};
+use sqlx::{Row, SqlSafeStr, Transaction};
 use tokio::sync::OnceCell;
 
 pub use identity::Identity;
@@ -73,6 +73,9 @@ struct Place {
     schema: String,
     statements: Statements,
 }
+
+/// A statement with its arguments.
+type Statement<'q> = Query<'q, Driver, PgArguments>;
 
 /// Connections of a pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,8 +164,32 @@ impl Postgres {
     }
 
     /// A query that leaves no prepared statement behind, unless the settings allow it.
-    fn query<'q>(&self, sql: impl SqlSafeStr) -> Query<'q, Driver, sqlx::postgres::PgArguments> {
+    fn query<'q>(&self, sql: impl SqlSafeStr) -> Statement<'q> {
         sqlx::query(sql).persistent(self.settings.statement_cache)
+    }
+
+    /// The only row of a statement, which gets a transaction of its own.
+    async fn fetch_one(&self, bounds: Bounds, op: &'static str, query: Statement<'_>) -> Result<PgRow> {
+        let mut tx = self.begin_within(bounds, op).await?;
+        let row = query.fetch_one(&mut *tx).await.op(op)?;
+        tx.commit().await.op(op)?;
+        Ok(row)
+    }
+
+    /// All rows of a statement, which gets a transaction of its own.
+    async fn fetch_all(&self, bounds: Bounds, op: &'static str, query: Statement<'_>) -> Result<Vec<PgRow>> {
+        let mut tx = self.begin_within(bounds, op).await?;
+        let rows = query.fetch_all(&mut *tx).await.op(op)?;
+        tx.commit().await.op(op)?;
+        Ok(rows)
+    }
+
+    /// How many rows a statement changed, which gets a transaction of its own.
+    async fn execute(&self, bounds: Bounds, op: &'static str, query: Statement<'_>) -> Result<u64> {
+        let mut tx = self.begin_within(bounds, op).await?;
+        let done = query.execute(&mut *tx).await.op(op)?;
+        tx.commit().await.op(op)?;
+        Ok(done.rows_affected())
     }
 
     /// Where the tables are. The library sets no search path for the schema `public`, so the role
@@ -181,18 +208,13 @@ impl Postgres {
     /// The schema in which an unqualified name finds the application's tables.
     async fn find_tables(&self) -> Result<String> {
         const OP: &str = "find the application's tables";
-        let mut tx = self.begin(OP).await?;
-        let found = self
-            .query(
-                "SELECT nspname::text FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace \
-                 WHERE pg_class.oid = coalesce(to_regclass('alembic_version'), to_regclass('attributes'))",
-            )
-            .fetch_optional(&mut *tx)
-            .await
-            .op(OP)?;
-        tx.commit().await.op(OP)?;
-        match found {
-            Some(row) => sqlx::Row::try_get(&row, 0).op(OP),
+        let query = self.query(
+            "SELECT nspname::text FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace \
+             WHERE pg_class.oid = coalesce(to_regclass('alembic_version'), to_regclass('attributes'))",
+        );
+        let found = self.fetch_all(self.bounds, OP, query).await?;
+        match found.first() {
+            Some(row) => row.try_get(0).op(OP),
             None => Ok("public".to_owned()),
         }
     }

@@ -104,11 +104,9 @@ impl Runs for Postgres {
     async fn find(&self, run_id: Uuid) -> Result<Option<Run>> {
         const OP: &str = "read a run";
         self.measured("find_run", async {
-            let mut tx = self.begin(OP).await?;
-            let row =
-                self.query(select_runs!("WHERE r.run_id = $1")).bind(run_id).fetch_optional(&mut *tx).await.op(OP)?;
-            tx.commit().await.op(OP)?;
-            row.as_ref().map(|row| read_run(row, OP)).transpose()
+            let query = self.query(select_runs!("WHERE r.run_id = $1")).bind(run_id);
+            let rows = self.fetch_all(self.bounds, OP, query).await?;
+            rows.first().map(|row| read_run(row, OP)).transpose()
         })
         .await
     }
@@ -117,8 +115,7 @@ impl Runs for Postgres {
         const OP: &str = "read the history";
         self.measured("history", async {
             let place = self.place().await?;
-            let mut tx = self.begin(OP).await?;
-            let rows = self
+            let query = self
                 .query(select_runs!(
                     "WHERE r.deployment = $1 AND r.backend = $2 AND ($3::text IS NULL OR r.job = $3) \
                      ORDER BY r.started_at DESC, r.run_id DESC LIMIT $4"
@@ -126,11 +123,8 @@ impl Runs for Postgres {
                 .bind(&place.schema)
                 .bind(BACKEND)
                 .bind(job)
-                .bind(i64::from(limit))
-                .fetch_all(&mut *tx)
-                .await
-                .op(OP)?;
-            tx.commit().await.op(OP)?;
+                .bind(i64::from(limit));
+            let rows = self.fetch_all(self.bounds, OP, query).await?;
             rows.iter().map(|row| read_run(row, OP)).collect()
         })
         .await
@@ -140,20 +134,16 @@ impl Runs for Postgres {
         const OP: &str = "read the last success";
         self.measured("last_success", async {
             let place = self.place().await?;
-            let mut tx = self.begin(OP).await?;
-            let row = self
+            let query = self
                 .query(select_runs!(
                     "WHERE r.deployment = $1 AND r.backend = $2 AND r.job = $3 AND r.outcome = 'succeeded' \
                      ORDER BY r.started_at DESC LIMIT 1"
                 ))
                 .bind(&place.schema)
                 .bind(BACKEND)
-                .bind(job)
-                .fetch_optional(&mut *tx)
-                .await
-                .op(OP)?;
-            tx.commit().await.op(OP)?;
-            row.as_ref().map(|row| read_run(row, OP)).transpose()
+                .bind(job);
+            let rows = self.fetch_all(self.bounds, OP, query).await?;
+            rows.first().map(|row| read_run(row, OP)).transpose()
         })
         .await
     }
@@ -162,8 +152,7 @@ impl Runs for Postgres {
         const OP: &str = "forget old runs";
         self.measured("forget", async {
             let place = self.place().await?;
-            let mut tx = self.begin(OP).await?;
-            let forgotten = self
+            let query = self
                 .query(
                     "DELETE FROM maintd.runs WHERE run_id IN ( \
                          SELECT run_id FROM maintd.runs r WHERE deployment = $1 AND backend = $2 \
@@ -176,12 +165,9 @@ impl Runs for Postgres {
                 )
                 .bind(&place.schema)
                 .bind(BACKEND)
-                .bind(keep.as_secs_f64())
-                .execute(&mut *tx)
-                .await
-                .op(OP)?;
-            tx.commit().await.op(OP)?;
-            Ok(forgotten.rows_affected())
+                .bind(keep.as_secs_f64());
+            let forgotten = self.execute(self.bounds, OP, query).await?;
+            Ok(forgotten)
         })
         .await
     }

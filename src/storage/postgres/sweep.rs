@@ -27,16 +27,9 @@ impl Sweep for Postgres {
     async fn cutoff(&self, grace: Duration) -> Result<i64> {
         const OP: &str = "ask the server for the time";
         self.measured("cutoff", async {
-            let mut tx = self.begin(OP).await?;
             // floor, because a plain cast rounds half of the time up, into the future.
-            let row = self
-                .query("SELECT floor(extract(epoch FROM now()) - $1)::bigint")
-                .bind(grace.as_secs_f64())
-                .fetch_one(&mut *tx)
-                .await
-                .op(OP)?;
-            tx.commit().await.op(OP)?;
-            row.try_get(0).op(OP)
+            let query = self.query("SELECT floor(extract(epoch FROM now()) - $1)::bigint").bind(grace.as_secs_f64());
+            self.fetch_one(self.bounds, OP, query).await?.try_get(0).op(OP)
         })
         .await
     }
@@ -125,15 +118,8 @@ impl Sweep for Postgres {
         const OP: &str = "look for expired attributes";
         self.measured("any_expired", async {
             let place = self.place().await?;
-            let mut tx = self.begin_within(READING, OP).await?;
-            let row = self
-                .query(place.statements.any_expired.clone())
-                .bind(which.cutoff)
-                .bind(&which.buckets)
-                .fetch_one(&mut *tx)
-                .await
-                .op(OP)?;
-            tx.commit().await.op(OP)?;
+            let query = self.query(place.statements.any_expired.clone()).bind(which.cutoff).bind(&which.buckets);
+            let row = self.fetch_one(READING, OP, query).await?;
             row.try_get(0).op(OP)
         })
         .await
@@ -143,15 +129,8 @@ impl Sweep for Postgres {
         const OP: &str = "count expired attributes";
         self.measured("count_expired", async {
             let place = self.place().await?;
-            let mut tx = self.begin_within(COUNTING, OP).await?;
-            let rows = self
-                .query(place.statements.count_expired.clone())
-                .bind(which.cutoff)
-                .bind(&which.buckets)
-                .fetch_all(&mut *tx)
-                .await
-                .op(OP)?;
-            tx.commit().await.op(OP)?;
+            let query = self.query(place.statements.count_expired.clone()).bind(which.cutoff).bind(&which.buckets);
+            let rows = self.fetch_all(COUNTING, OP, query).await?;
             rows.iter().map(|row| Ok((row.try_get(0).op(OP)?, count(row, 1, OP)?))).collect()
         })
         .await
@@ -161,14 +140,8 @@ impl Sweep for Postgres {
         const OP: &str = "measure the backlog";
         self.measured("backlog", async {
             let place = self.place().await?;
-            let mut tx = self.begin_within(MEASURING, OP).await?;
-            let row = self
-                .query(place.statements.backlog.clone())
-                .bind(Backlog::CAP as i64)
-                .fetch_one(&mut *tx)
-                .await
-                .op(OP)?;
-            tx.commit().await.op(OP)?;
+            let query = self.query(place.statements.backlog.clone()).bind(Backlog::CAP as i64);
+            let row = self.fetch_one(MEASURING, OP, query).await?;
             let expired_rows = count(&row, 0, OP)?;
             let oldest: Option<i64> = row.try_get(1).op(OP)?;
             Ok(Backlog {
