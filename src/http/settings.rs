@@ -61,7 +61,7 @@ mod tests {
         for text in ["127.0.0.1:6246", "0.0.0.0:80", "[::1]:6246", "[fe80::1%3]:1"] {
             let settings: Settings = toml::from_str(&format!("listen = \"{text}\"")).expect(text);
             assert_eq!(settings.listen.to_string(), text);
-            assert!(toml::to_string(&settings).expect(text).contains(text));
+            assert_eq!(serde_json::to_value(&settings).expect(text)["listen"], text);
             assert_eq!(settings.problems(), []);
         }
         assert_eq!(toml::from_str::<Settings>("").expect("defaults").listen.to_string(), "127.0.0.1:6246");
