@@ -196,6 +196,8 @@ async fn run_now(job: &Arc<dyn Job>, config: &Config, output: &Output) -> anyhow
                 time(Some(since))
             )
         }
+        Ran::Stopped => anyhow::bail!("interrupted before {} began", job.name()),
+        // Only a scheduled run has a slot.
         Ran::SlotDone => Ok(DONE),
     }
 }

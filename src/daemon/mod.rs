@@ -40,12 +40,6 @@ pub struct Parts {
     pub board: Board,
 }
 
-impl std::fmt::Debug for dyn Job {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
 impl Parts {
     /// Builds everything from `config`. Connects to nothing.
     ///

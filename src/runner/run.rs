@@ -78,6 +78,8 @@ pub enum Ran {
     },
     /// Its slot has been dealt with already.
     SlotDone,
+    /// It was asked to stop before it began.
+    Stopped,
 }
 
 impl Runner {
@@ -99,6 +101,11 @@ impl Runner {
         if let Some(why) = self.store.schema().await?.refusal() {
             return Err(Error { backend: BACKEND, op: "run the job", kind: ErrorKind::Schema, source: why.into() });
         }
+        if stop.requested().is_some() {
+            return Ok(Ran::Stopped);
+        }
+        // From here on a drain waits for us: a lease that was taken and left would keep others out.
+        let _running = self.running.begin(job.name());
         let claim = Claim {
             job: job.name(),
             slot,
@@ -112,7 +119,6 @@ impl Runner {
             Claimed::Held { holder, since } => return Ok(Ran::Held { holder, since }),
             Claimed::SlotDone => return Ok(Ran::SlotDone),
         };
-        let _running = self.running.begin(job.name());
         self.metrics.job_running(job.name(), BACKEND, true);
         self.metrics.lease_held(job.name(), BACKEND, true);
         self.show(job.name(), |shown| shown.running = Some(lease.run.clone()));

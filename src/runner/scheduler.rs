@@ -176,7 +176,7 @@ async fn attempt(
     }
     .await;
     match ran {
-        Ok((last, None)) => Attempt { last: Some(last), complaint: None },
+        Ok((last, None | Some(Ran::Stopped))) => Attempt { last: Some(last), complaint: None },
         Ok((_, Some(Ran::Ended(_) | Ran::SlotDone))) => Attempt { last: Some(slot), complaint: None },
         // Not done until its holder has closed the slot: it may die before.
         Ok((last, Some(Ran::Held { holder, since }))) => Attempt {
