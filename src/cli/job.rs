@@ -196,9 +196,9 @@ async fn run_now(job: &Arc<dyn Job>, config: &Config, output: &Output) -> anyhow
                 time(Some(since))
             )
         }
-        Ran::Stopped => anyhow::bail!("interrupted before {} began", job.name()),
         // Only a scheduled run has a slot.
         Ran::SlotDone => Ok(DONE),
+        Ran::Stopped => anyhow::bail!("interrupted before {} had begun", job.name()),
     }
 }
 

@@ -26,7 +26,7 @@ const REMAINS: u8 = 2;
 /// Wrong usage or wrong configuration: `EX_USAGE` of sysexits.
 const USAGE: u8 = 64;
 
-/// The maintenance daemon of an `ActingWeb` deployment.
+/// The maintenance daemon of an ActingWeb deployment.
 ///
 /// It deletes what has expired from a PostgreSQL, on schedule and beside live applications, and
 /// tells Prometheus about it. It finds its database by the same environment variables as the

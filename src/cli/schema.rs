@@ -14,7 +14,7 @@ use crate::storage::postgres::SchemaStatus;
 pub(super) enum Command {
     /// Show the revisions; exits 2 when something is missing or unknown.
     Status,
-    /// Bring `ActingWeb`'s tables and the daemon's own to the newest revision. Alembic can go on
+    /// Bring ActingWeb's tables and the daemon's own to the newest revision. Alembic can go on
     /// from there, and the other way round.
     Apply,
 }

@@ -64,7 +64,7 @@ impl Watcher {
         let answer = self.schema().await;
         self.up = answer.is_ok();
         let (up, schema, problem) = match answer {
-            Ok(schema) => (true, Some(schema.clone()), schema.refusal()),
+            Ok(schema) => (true, Some(schema.clone()), schema.refusal().map(|why| format!("{BACKEND}: {why}"))),
             Err(error) => (false, None, Some(error.chain())),
         };
         self.runner.metrics.up(BACKEND, up);
@@ -73,7 +73,7 @@ impl Watcher {
         self.tell(&problem).await;
         let place = self.runner.store.describe();
         self.runner.board.update(|status| {
-            status.not_ready = problem.iter().map(|problem| format!("{BACKEND}: {problem}")).collect();
+            status.not_ready = problem.iter().cloned().collect();
             if let Some(backend) = status.backends.iter_mut().find(|backend| backend.backend == BACKEND) {
                 backend.up = Some(up);
                 backend.place = place;

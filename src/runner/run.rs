@@ -35,7 +35,7 @@ pub struct Runner {
     pub running: Running,
 }
 
-/// The jobs whose runs are going on in this process.
+/// The jobs whose runs are going on in this process, or are about to.
 #[derive(Clone, Debug, Default)]
 pub struct Running(Arc<Mutex<Vec<&'static str>>>);
 
@@ -78,7 +78,7 @@ pub enum Ran {
     },
     /// Its slot has been dealt with already.
     SlotDone,
-    /// It was asked to stop before it began.
+    /// It was asked to stop before it had begun.
     Stopped,
 }
 
@@ -101,11 +101,12 @@ impl Runner {
         if let Some(why) = self.store.schema().await?.refusal() {
             return Err(Error { backend: BACKEND, op: "run the job", kind: ErrorKind::Schema, source: why.into() });
         }
+        // In this order, and before the lease is asked for: whoever asks to stop and then looks at
+        // what is running either keeps us from beginning or waits for our end.
+        let _running = self.running.begin(job.name());
         if stop.requested().is_some() {
             return Ok(Ran::Stopped);
         }
-        // From here on a drain waits for us: a lease that was taken and left would keep others out.
-        let _running = self.running.begin(job.name());
         let claim = Claim {
             job: job.name(),
             slot,

@@ -27,11 +27,11 @@ pub use identity::Identity;
 pub use schema::{Applied, SchemaStatus};
 pub use settings::{PoolSettings, Settings, SslMode};
 
-use self::error::Context;
+use self::error::{Context, no_connection};
 use self::statements::{Bounds, Statements};
 use crate::metrics::Metrics;
 use crate::model::BackendKind;
-use crate::storage::{Error, ErrorKind, Result};
+use crate::storage::{ErrorKind, Result};
 
 /// What is measured, by the label `op`.
 const OPERATIONS: &[&str] = &[
@@ -39,6 +39,7 @@ const OPERATIONS: &[&str] = &[
     "apply_schema",
     "backlog",
     "claim",
+    "connect",
     "count_expired",
     "cutoff",
     "delete_expired",
@@ -116,15 +117,11 @@ impl Postgres {
     ///
     /// The real reason, where the pool would only say that it waited too long.
     pub async fn probe(&self) -> Result<()> {
-        self.probe_for("connect").await
+        self.measured("connect", self.probe_for("connect")).await
     }
 
     async fn probe_for(&self, op: &'static str) -> Result<()> {
-        let Settings { host, port, dbname, user, .. } = &self.settings;
-        connect::probe(&self.options).await.op(op).map_err(|error| {
-            let why = format!("no connection to {dbname} on {host}:{port} as {user}: {}", error.source);
-            Error { source: why.into(), ..error }
-        })
+        connect::probe(&self.options).await.map_err(|error| no_connection(&self.settings, op, error))
     }
 
     /// Where the store is, for people: no secrets.
