@@ -2,10 +2,15 @@
 
 mod harness;
 
+mod cli;
 mod config;
+mod daemon;
 mod documents;
 mod jobs;
+mod library;
+mod observation;
 mod private_cluster;
 mod schema;
 mod storage;
 mod tidy;
+mod tls;

@@ -1,0 +1,8 @@
+//! The commands, as people and scripts use them.
+
+mod codes;
+mod config;
+mod help;
+mod job;
+mod pipes;
+mod schema;
