@@ -1,8 +1,9 @@
 //! Deletes attributes whose TTL has passed: what DynamoDB does by itself and PostgreSQL never.
 //!
-//! Rows are read ahead in pages along the index of their TTLs, without locks, and deleted by
-//! their place in the table. So each batch starts where the last one ended, dead entries are
-//! walked once and not once a batch, and several workers have disjoint rows by construction.
+//! Rows are read ahead in pages along the index of their TTLs, without locks and while the rows
+//! before them are being deleted, and deleted by their place in the table. So each batch starts
+//! where the last one ended, dead entries are walked once and not once a batch, and several
+//! workers have disjoint rows by construction.
 //! What was locked or had changed is passed over; one more pass at the end looks for it.
 
 mod queue;
@@ -12,7 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use chrono::DateTime;
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use serde_json::json;
 
 pub use settings::Settings;
@@ -38,6 +39,7 @@ pub struct TtlCleanup {
 /// One walk over the expired rows.
 #[derive(Debug, Default)]
 struct Pass {
+    examined: AtomicU64,
     deleted: AtomicU64,
     skipped: AtomicU64,
     batches: AtomicU64,
@@ -67,18 +69,25 @@ impl TtlCleanup {
         pass: &Pass,
         report: &mut Report,
     ) -> Result<bool> {
-        let queue = Queue::new(which);
-        let workers = (0..self.workers()).map(|worker| self.work(worker, store, which, &queue, throttle, at, pass));
-        // All of them are waited for, even if one fails: dropping another in its batch would
-        // leave a transaction behind.
-        let results = join_all(workers).await;
-        report.examined += queue.examined().await;
+        let (reader, queue) = queue::pages(which, &pass.examined);
+        let reading = reader.read(store, |examined| {
+            at.metrics.rows_examined(NAME, BACKEND, DELETES.table, examined);
+        });
+        let working = async {
+            let workers = (0..self.workers()).map(|worker| self.work(worker, store, which, &queue, throttle, at, pass));
+            // All of them are waited for, even if one fails: dropping another in its batch would
+            // leave a transaction behind.
+            let results = join_all(workers).await;
+            (results, queue.close().await)
+        };
+        let (read_to_the_end, (results, handed_out)) = join(reading, working).await;
+        report.examined += pass.examined.load(Ordering::Relaxed);
         report.deleted += pass.deleted.load(Ordering::Relaxed);
         report.skipped += pass.skipped.load(Ordering::Relaxed);
         report.batches += pass.batches.load(Ordering::Relaxed);
         report.waited = throttle.waited();
         results.into_iter().collect::<Result<()>>()?;
-        Ok(queue.is_drained().await)
+        Ok(read_to_the_end? && handed_out)
     }
 
     #[expect(clippy::too_many_arguments, reason = "what the workers of a pass share")]
@@ -87,24 +96,20 @@ impl TtlCleanup {
         worker: u16,
         store: &dyn Sweep,
         which: &Expired,
-        queue: &Queue<'_>,
+        queue: &Queue,
         throttle: &Throttle,
         at: Workplace<'_>,
         pass: &Pass,
     ) -> Result<()> {
         let fence = at.lease.fence(worker);
         while at.stop.requested().is_none() && !pass.failed.load(Ordering::Relaxed) {
-            let taken = queue.take(throttle.batch_size(), store, |examined| {
-                at.metrics.rows_examined(NAME, BACKEND, DELETES.table, examined);
-            });
-            let batch = match taken.await {
-                Ok(candidates) if candidates.is_empty() => break,
-                Ok(candidates) => {
-                    store.delete_expired(which, &candidates, &fence).await.map(|batch| (candidates.len(), batch))
-                }
-                Err(error) => Err(error),
-            };
-            let (asked, batch) = batch.inspect_err(|_| pass.failed.store(true, Ordering::Relaxed))?;
+            let candidates = queue.take(throttle.batch_size()).await;
+            if candidates.is_empty() {
+                break;
+            }
+            let asked = candidates.len();
+            let batch = store.delete_expired(which, &candidates, &fence).await;
+            let batch = batch.inspect_err(|_| pass.failed.store(true, Ordering::Relaxed))?;
             pass.batches.fetch_add(1, Ordering::Relaxed);
             pass.deleted.fetch_add(batch.deleted, Ordering::Relaxed);
             pass.skipped.fetch_add(asked as u64 - batch.deleted, Ordering::Relaxed);

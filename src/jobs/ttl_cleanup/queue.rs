@@ -1,6 +1,9 @@
 //! Expired rows, read ahead in pages and handed out in batches.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use tokio::sync::Mutex;
+use tokio::sync::mpsc::{self, Receiver, Sender};
 
 use crate::storage::{Candidate, Cursor, Expired, Result, Sweep};
 
@@ -8,52 +11,64 @@ use crate::storage::{Candidate, Cursor, Expired, Result, Sweep};
 /// that begins among them; some 100 bytes each.
 const PAGE: u32 = 10_000;
 
+/// Reads the pages of one pass, one ahead of the batches, so that these need not wait for it.
+#[derive(Debug)]
+pub(super) struct Reader<'a> {
+    which: &'a Expired,
+    pages: Sender<Vec<Candidate>>,
+    examined: &'a AtomicU64,
+}
+
 /// The rows of one pass, shared by its workers.
 #[derive(Debug)]
-pub(super) struct Queue<'a> {
-    which: &'a Expired,
-    state: Mutex<State>,
-}
+pub(super) struct Queue(Mutex<State>);
 
 #[derive(Debug)]
 struct State {
     read: std::vec::IntoIter<Candidate>,
-    /// Where the next page starts; none when there are no more.
-    next: Option<Cursor>,
-    examined: u64,
+    pages: Receiver<Vec<Candidate>>,
 }
 
-impl<'a> Queue<'a> {
-    pub(super) fn new(which: &'a Expired) -> Self {
-        let state = State { read: Vec::new().into_iter(), next: Some(Cursor::default()), examined: 0 };
-        Self { which, state: Mutex::new(state) }
-    }
+/// The two ends of a pass over `which`. Rows that were looked at are counted into `examined`.
+pub(super) fn pages<'a>(which: &'a Expired, examined: &'a AtomicU64) -> (Reader<'a>, Queue) {
+    let (sender, receiver) = mpsc::channel(1);
+    let state = State { read: Vec::new().into_iter(), pages: receiver };
+    (Reader { which, pages: sender, examined }, Queue(Mutex::new(state)))
+}
 
-    /// The next rows, `limit` at most; none when the pass is at its end. `examined` is told how
-    /// many rows each page looked at.
-    pub(super) async fn take(&self, limit: u32, store: &dyn Sweep, examined: impl Fn(u64)) -> Result<Vec<Candidate>> {
-        let mut state = self.state.lock().await;
-        while state.read.len() == 0 {
-            let Some(cursor) = state.next.take() else { return Ok(Vec::new()) };
-            let page = store.expired(self.which, &cursor, PAGE).await;
-            // Put back first: a page that could not be read is not the end.
-            let page = page.inspect_err(|_| state.next = Some(cursor))?;
+impl Reader<'_> {
+    /// Reads to the end, or until the queue is closed. Returns whether it came to the end.
+    /// `examined` is told how many rows each page looked at.
+    pub(super) async fn read(self, store: &dyn Sweep, examined: impl Fn(u64)) -> Result<bool> {
+        let mut next = Some(Cursor::default());
+        while let Some(cursor) = next {
+            let Ok(place) = self.pages.reserve().await else { return Ok(false) };
+            let page = store.expired(self.which, &cursor, PAGE).await?;
             examined(page.examined);
-            state.examined += page.examined;
-            state.read = page.candidates.into_iter();
-            state.next = page.next;
+            self.examined.fetch_add(page.examined, Ordering::Relaxed);
+            place.send(page.candidates);
+            next = page.next;
         }
-        Ok(state.read.by_ref().take(limit as usize).collect())
+        Ok(true)
+    }
+}
+
+impl Queue {
+    /// The next rows, `limit` at most; none when the reader has ended and every row was handed
+    /// out.
+    pub(super) async fn take(&self, limit: u32) -> Vec<Candidate> {
+        let mut state = self.0.lock().await;
+        while state.read.len() == 0 {
+            let Some(page) = state.pages.recv().await else { break };
+            state.read = page.into_iter();
+        }
+        state.read.by_ref().take(limit as usize).collect()
     }
 
-    /// Whether every row was handed out.
-    pub(super) async fn is_drained(&self) -> bool {
-        let state = self.state.lock().await;
-        state.read.len() == 0 && state.next.is_none()
-    }
-
-    /// Rows looked at.
-    pub(super) async fn examined(&self) -> u64 {
-        self.state.lock().await.examined
+    /// Ends the reader. Returns whether every row that it has read was handed out.
+    pub(super) async fn close(&self) -> bool {
+        let mut state = self.0.lock().await;
+        state.pages.close();
+        state.read.len() == 0 && state.pages.try_recv().is_err()
     }
 }

@@ -37,7 +37,7 @@ impl Default for Settings {
             enabled: true,
             schedule: "every 15m".to_owned(),
             deadline: Span::secs(60 * 60),
-            batch_size: Bounded::new(1000),
+            batch_size: Bounded::new(2000),
             max_rows_per_second: Bounded::new(0),
             workers: Bounded::new(1),
             buckets: Vec::new(),

@@ -46,7 +46,7 @@ impl Statements {
                 "/* delete_expired */ WITH gone AS ( \
                      DELETE FROM {attributes} WHERE ctid = ANY(ARRAY( \
                          SELECT ctid FROM {attributes} \
-                         WHERE ctid = ANY($1::text[]::tid[]) AND ttl_timestamp < $2 \
+                         WHERE ctid = ANY($1::text::tid[]) AND ttl_timestamp < $2 \
                              AND ($3::text[] = '{{}}' OR bucket = ANY($3::text[])) \
                          FOR UPDATE SKIP LOCKED)) \
                      AND ttl_timestamp < $2 AND ($3::text[] = '{{}}' OR bucket = ANY($3::text[])) \

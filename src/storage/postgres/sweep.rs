@@ -79,7 +79,7 @@ impl Sweep for Postgres {
         const OP: &str = "delete expired attributes";
         self.measured("delete_expired", async {
             let place = self.place().await?;
-            let places: Vec<&str> = candidates.iter().map(|candidate| candidate.0.as_str()).collect();
+            let places = array_of_places(candidates);
             let mut tx = self.begin(OP).await?;
             let begun = Instant::now();
             let fenced = self
@@ -153,6 +153,13 @@ impl Sweep for Postgres {
         })
         .await
     }
+}
+
+/// The places of rows as the text of an array: one value is quicker to send and to read than a
+/// thousand. Places have no quotes in them.
+fn array_of_places(candidates: &[Candidate]) -> String {
+    let places: Vec<&str> = candidates.iter().map(|candidate| candidate.0.as_str()).collect();
+    if places.is_empty() { "{}".to_owned() } else { format!("{{\"{}\"}}", places.join("\",\"")) }
 }
 
 /// A count of rows, which the server has as a signed number.

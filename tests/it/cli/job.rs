@@ -91,7 +91,7 @@ async fn a_run_is_the_same_document_everywhere() {
     }
     assert_eq!(time(&report["cutoff"]), time(&report["cutoff"]).trunc_subsecs(0));
     // Durations are seconds.
-    assert_eq!((&report["limits"]["deadline"], &report["limits"]["batch_size"]), (&3600.0.into(), &1000.into()));
+    assert_eq!((&report["limits"]["deadline"], &report["limits"]["batch_size"]), (&3600.0.into(), &2000.into()));
 
     let history = maintd(&db, &["job", "history", "--json"]).json();
     assert_eq!(history, serde_json::json!({ "runs": [run] }));
