@@ -115,7 +115,7 @@ pub(crate) async fn alone(server: &Server, effort: Effort) -> anyhow::Result<Vec
     }
     server.remove(COPY).await?;
     server.remove(TEMPLATE).await?;
-    Ok(vec![speed("rows deleted/s with nobody waiting, 2 workers, batches of 10000", &pairs, 0.6)])
+    Ok(vec![speed("rows deleted/s with nobody waiting, 2 workers, batches of 10000 or 250 ms", &pairs, 0.6)])
 }
 
 /// One side on a fresh database, while an application uses it.
