@@ -1,16 +1,14 @@
 //! `job`: what runs, when it runs, what it did, and running it now.
 
-use std::io::{self, IsTerminal};
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context;
 use chrono::{DateTime, SubsecRound, Utc};
 use clap::Subcommand;
-use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
 use super::output::{Output, table};
+use super::progress::Bar;
 use super::{DONE, FAILED, REMAINS, USAGE};
 use crate::config::Config;
 use crate::daemon::{Parts, Signals};
@@ -159,12 +157,11 @@ async fn run_now(job: &Arc<dyn Job>, config: &Config, output: &Output) -> anyhow
     {
         progress.expect(backlog.expired_rows);
     }
-    let running = tokio::spawn({
+    let mut running = tokio::spawn({
         let (runner, job, stop, progress) = (Arc::clone(&runner), Arc::clone(job), stop.clone(), progress.clone());
         async move { runner.run(&job, None, Trigger::Manual, &stop, &progress).await }
     });
-    let shown = tokio::spawn(show(job.name(), progress, output.json));
-    let mut running = running;
+    let bar = Bar::show(job.name(), progress);
     let ran = loop {
         tokio::select! {
             ran = &mut running => break ran,
@@ -176,9 +173,7 @@ async fn run_now(job: &Arc<dyn Job>, config: &Config, output: &Output) -> anyhow
             }
         }
     };
-    shown.abort();
-    // Its bar is cleared when the task is gone.
-    let _cleared = shown.await;
+    bar.clear().await;
     match ran?? {
         Ran::Ended(run) => {
             let code = match run.outcome {
@@ -199,39 +194,6 @@ async fn run_now(job: &Arc<dyn Job>, config: &Config, output: &Output) -> anyhow
         // Only a scheduled run has a slot.
         Ran::SlotDone => Ok(DONE),
         Ran::Stopped => anyhow::bail!("interrupted before {} had begun", job.name()),
-    }
-}
-
-/// A bar on the terminal; it clears itself when it is dropped.
-async fn show(job: &'static str, progress: Progress, quiet: bool) {
-    if quiet || !io::stderr().is_terminal() {
-        return;
-    }
-    let bar = match progress.expected() {
-        0 => ProgressBar::new_spinner(),
-        expected => ProgressBar::new(expected),
-    };
-    let template = match progress.expected() {
-        0 => "{spinner} {msg}: {human_pos} rows, {per_sec}",
-        _ => "{msg} {wide_bar} {human_pos}/{human_len} rows, {per_sec}, {eta} left",
-    };
-    if let Ok(style) = ProgressStyle::with_template(template) {
-        bar.set_style(style);
-    }
-    bar.set_message(job);
-    let bar = Cleared(bar);
-    loop {
-        bar.0.set_position(progress.done());
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-}
-
-/// Clears the bar however the task ends.
-struct Cleared(ProgressBar);
-
-impl Drop for Cleared {
-    fn drop(&mut self) {
-        self.0.finish_and_clear();
     }
 }
 

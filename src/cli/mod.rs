@@ -5,6 +5,7 @@ mod config;
 mod demo;
 mod job;
 mod output;
+mod progress;
 mod run;
 mod schema;
 
