@@ -28,33 +28,33 @@ pub(super) struct Watcher {
     apply_schema: bool,
     /// The store answered the last question.
     up: bool,
-    /// What was wrong last, so that a lasting problem is told once.
-    problem: Option<String>,
+    /// What was said last: what is wrong, or that nothing is. A state that lasts is told once.
+    told: Option<Option<String>>,
 }
 
 impl Watcher {
     pub(super) fn new(runner: Arc<Runner>, jobs: &[Arc<dyn Job>], apply_schema: bool) -> Self {
-        Self { runner, jobs: jobs.iter().map(|job| job.name()).collect(), apply_schema, up: false, problem: None }
+        Self { runner, jobs: jobs.iter().map(|job| job.name()).collect(), apply_schema, up: false, told: None }
     }
 
     /// Watches until it is asked to stop.
     pub(super) async fn watch(mut self, stop: &Stop) {
         let mut looked: Option<Instant> = None;
-        let mut told = true;
+        let mut ended = true;
         while stop.requested().is_none() {
             let ready = self.ask().await;
             self.show_pool();
             // A run that has ended is a reason to look earlier, but not earlier than we ask anyway:
             // with a schedule of seconds the looking would be the greater work.
-            let patience = if told { ASKING } else { LOOKING };
+            let patience = if ended { ASKING } else { LOOKING };
             if ready && looked.is_none_or(|looked| looked.elapsed() >= patience) {
                 self.look().await;
                 looked = Some(Instant::now());
-                told = false;
+                ended = false;
             }
             tokio::select! {
                 () = stop.sleep(ASKING) => {}
-                () = self.runner.ended.notified() => told = true,
+                () = self.runner.ended.notified() => ended = true,
             }
         }
     }
@@ -63,14 +63,18 @@ impl Watcher {
     async fn ask(&mut self) -> bool {
         let answer = self.schema().await;
         self.up = answer.is_ok();
-        let (up, schema, problem) = match answer {
-            Ok(schema) => (true, Some(schema.clone()), schema.refusal().map(|why| format!("{BACKEND}: {why}"))),
-            Err(error) => (false, None, Some(error.chain())),
+        let (schema, problem) = match answer {
+            Ok(schema) => {
+                let refusal = schema.refusal().map(|why| format!("{BACKEND}: {why}"));
+                (Some(schema), refusal)
+            }
+            Err(error) => (None, Some(error.chain())),
         };
+        let up = self.up;
         self.runner.metrics.up(BACKEND, up);
         let unknown = schema.as_ref().map(|schema| u64::from(!schema.unknown.is_empty()));
         self.runner.metrics.findings(BACKEND, Check::SchemaRevision, Severity::Critical, unknown);
-        self.tell(&problem).await;
+        self.tell(problem.clone()).await;
         let place = self.runner.store.describe();
         self.runner.board.update(|status| {
             status.not_ready = problem.iter().cloned().collect();
@@ -105,11 +109,11 @@ impl Watcher {
         self.runner.store.schema().await
     }
 
-    async fn tell(&mut self, problem: &Option<String>) {
-        if *problem == self.problem {
+    async fn tell(&mut self, problem: Option<String>) {
+        if self.told.as_ref() == Some(&problem) {
             return;
         }
-        match problem {
+        match &problem {
             Some(problem) => tracing::warn!(backend = %BACKEND, "not ready: {problem}"),
             None => match self.runner.store.identity().await {
                 Ok(identity) => tracing::info!(backend = %BACKEND, deployment.id = %identity.id, "ready"),
@@ -118,7 +122,7 @@ impl Watcher {
                 }
             },
         }
-        self.problem.clone_from(problem);
+        self.told = Some(problem);
     }
 
     fn show_pool(&self) {

@@ -114,3 +114,16 @@ async fn schemas(db: &TestDb) -> Vec<String> {
         .await
         .unwrap()
 }
+
+/// From the first answer on, so also when nothing was ever wrong.
+#[tokio::test]
+async fn a_daemon_that_is_ready_at_once_says_so_and_records_who_the_deployment_is() {
+    let db = TestDb::new().await;
+    let daemon = Maintd::on(&db).start();
+    daemon.until_said("ready");
+    assert!(!daemon.has_said("not ready"));
+    daemon.stop();
+    let recorded: Vec<(String, String)> =
+        sqlx::query_as("SELECT deployment, database FROM maintd.deployments").fetch_all(db.pool()).await.unwrap();
+    assert_eq!(recorded, [("public".to_owned(), db.name().to_owned())]);
+}
