@@ -81,8 +81,7 @@ fn upcoming(job: &Arc<dyn Job>, count: usize, config: &Config) -> anyhow::Result
 }
 
 async fn list(jobs: Vec<Arc<dyn Job>>, config: &Config, output: &Output) -> anyhow::Result<u8> {
-    let store = Parts::new(config)?.store;
-    store.probe().await?;
+    let store = Parts::connected(config).await?.store;
     let mut documents = Vec::new();
     let mut rows = Vec::new();
     for job in jobs {
@@ -129,8 +128,7 @@ fn next(jobs: Vec<Arc<dyn Job>>, count: usize, config: &Config, output: &Output)
 }
 
 async fn preview(job: &Arc<dyn Job>, config: &Config, output: &Output) -> anyhow::Result<u8> {
-    let store = Parts::new(config)?.store;
-    store.probe().await?;
+    let store = Parts::connected(config).await?.store;
     let report = job.preview(&*store).await?;
     let more = report.more;
     output.either(&json!({ "job": job.name(), "backend": BACKEND, "dry_run": true, "report": report }), || {
@@ -147,8 +145,7 @@ async fn preview(job: &Arc<dyn Job>, config: &Config, output: &Output) -> anyhow
 
 async fn run_now(job: &Arc<dyn Job>, config: &Config, output: &Output) -> anyhow::Result<u8> {
     let mut signals = Signals::new().context("cannot listen for signals")?;
-    let Parts { store, runner, .. } = Parts::new(config)?;
-    store.probe().await?;
+    let Parts { store, runner, .. } = Parts::connected(config).await?;
     let stop = Stop::new();
     let progress = Progress::new();
     // An estimate is enough; without one the bar counts without an end.
@@ -198,8 +195,7 @@ async fn run_now(job: &Arc<dyn Job>, config: &Config, output: &Output) -> anyhow
 }
 
 async fn history(name: Option<&str>, limit: u32, config: &Config, output: &Output) -> anyhow::Result<u8> {
-    let store = Parts::new(config)?.store;
-    store.probe().await?;
+    let store = Parts::connected(config).await?.store;
     let runs = store.history(name, limit).await?;
     output.either(&json!({ "runs": runs }), || {
         let rows = runs.iter().map(|run| {

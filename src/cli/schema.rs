@@ -20,8 +20,7 @@ pub(super) enum Command {
 }
 
 pub(super) async fn run(command: Command, config: Config, output: &Output) -> anyhow::Result<u8> {
-    let store = Parts::new(&config)?.store;
-    store.probe().await?;
+    let store = Parts::connected(&config).await?.store;
     match command {
         Command::Status => {
             let status = store.schema().await?;

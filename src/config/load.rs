@@ -25,7 +25,8 @@ pub struct Sources {
     pub file: Option<PathBuf>,
     /// The environment, as [`environment`](super::environment()) returns it.
     pub env: Vec<(String, String)>,
-    /// What flags say, by dotted key.
+    /// What the caller says, by dotted key, stronger than everything else: the place of flags. The
+    /// command line has none yet that sets a key.
     pub overrides: BTreeMap<String, String>,
     /// The file that is read if it exists, when neither `file` nor `MAINTD_CONFIG` names one.
     pub default_file: PathBuf,

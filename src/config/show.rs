@@ -27,8 +27,8 @@ impl Loaded {
         let lines = || tables.iter().flat_map(|(_, lines)| lines);
         let width = lines().map(|(line, _)| length(line)).filter(|length| *length <= WIDTH).max().unwrap_or_default();
         let mut text = match &self.file {
-            Some(path) => format!("# {}, the environment and flags, merged\n", path.display()),
-            None => "# the environment and flags, merged; there is no file\n".to_owned(),
+            Some(path) => format!("# {} and the environment, merged\n", path.display()),
+            None => "# the environment; there is no file\n".to_owned(),
         };
         for (table, lines) in &tables {
             text += &format!("\n[{table}]\n");

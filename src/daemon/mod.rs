@@ -64,6 +64,17 @@ impl Parts {
         });
         Ok(Self { store, metrics, runner, board })
     }
+
+    /// Builds everything for a command that needs the store to be there.
+    ///
+    /// # Errors
+    ///
+    /// When it is not; the message says why.
+    pub async fn connected(config: &Config) -> anyhow::Result<Self> {
+        let parts = Self::new(config)?;
+        parts.store.probe().await?;
+        Ok(parts)
+    }
 }
 
 /// This process, for people: host and process number.

@@ -26,10 +26,8 @@ pub trait Runs: Send + Sync {
     /// ([`ErrorKind::Fenced`](super::ErrorKind::Fenced)).
     async fn finish(&self, lease: &Lease, finish: &Finish) -> Result<Run>;
 
-    /// The run as the store has it now, with the counts of the batches committed so far.
-    async fn find(&self, run_id: uuid::Uuid) -> Result<Option<Run>>;
-
-    /// The newest runs of `job`, or of all jobs, newest first; those still running included.
+    /// The newest runs of `job`, or of all jobs, newest first; those still running included, with
+    /// the counts of the batches committed so far.
     async fn history(&self, job: Option<&str>, limit: u32) -> Result<Vec<Run>>;
 
     /// The newest run of `job` that succeeded.

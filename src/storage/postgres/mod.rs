@@ -44,7 +44,6 @@ const OPERATIONS: &[&str] = &[
     "cutoff",
     "delete_expired",
     "expired",
-    "find_run",
     "finish",
     "forget",
     "history",

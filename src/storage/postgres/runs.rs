@@ -101,16 +101,6 @@ impl Runs for Postgres {
         .await
     }
 
-    async fn find(&self, run_id: Uuid) -> Result<Option<Run>> {
-        const OP: &str = "read a run";
-        self.measured("find_run", async {
-            let query = self.query(select_runs!("WHERE r.run_id = $1")).bind(run_id);
-            let rows = self.fetch_all(self.bounds, OP, query).await?;
-            rows.first().map(|row| read_run(row, OP)).transpose()
-        })
-        .await
-    }
-
     async fn history(&self, job: Option<&str>, limit: u32) -> Result<Vec<Run>> {
         const OP: &str = "read the history";
         self.measured("history", async {

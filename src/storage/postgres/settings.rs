@@ -142,13 +142,6 @@ impl Settings {
                 "is never used, because sslmode is \"disable\": leave it out, or set sslmode = \"verify-full\"",
             ));
         }
-        for (key, path) in [("sslrootcert", &self.sslrootcert), ("password_file", &self.password_file)] {
-            if let Some(path) = path
-                && let Err(error) = std::fs::File::open(path)
-            {
-                problems.push(Problem::new(key, format!("cannot read {}: {error}", path.display())));
-            }
-        }
         problems
     }
 }

@@ -94,7 +94,8 @@ async fn a_run_that_was_left_behind_becomes_lost_and_can_write_no_more() {
     assert!(!store.renew(&first, Duration::from_secs(10)).await.unwrap());
     assert_eq!(store.finish(&first, &succeeded()).await.unwrap_err().kind, ErrorKind::Fenced);
 
-    let lost = store.find(first.run.run_id).await.unwrap().unwrap();
+    let history = store.history(None, 10).await.unwrap();
+    let lost = history.iter().find(|run| run.run_id == first.run.run_id).unwrap();
     assert_eq!(lost.outcome, Some(Outcome::Lost));
     assert_eq!((lost.report.deleted, lost.report.batches), (40, 1), "what it had committed is still counted");
     let batch = store.delete_expired(&which, &page.candidates[40..], &second.fence(0)).await.unwrap();
