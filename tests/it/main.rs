@@ -2,6 +2,7 @@
 
 mod harness;
 
+mod chaos;
 mod cli;
 mod config;
 mod daemon;

@@ -264,7 +264,8 @@ impl Daemon {
         self.child.wait().expect("waiting for the daemon");
     }
 
-    fn pid(&self) -> Pid {
+    /// Its process.
+    pub(crate) fn pid(&self) -> Pid {
         Pid::from_raw(self.child.id().try_into().expect("a process id"))
     }
 

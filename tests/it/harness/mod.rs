@@ -2,12 +2,16 @@
 
 pub(crate) mod cluster;
 pub(crate) mod daemon;
+pub(crate) mod fleet;
+pub(crate) mod ledger;
 pub(crate) mod pooler;
 pub(crate) mod private;
 pub(crate) mod python;
 pub(crate) mod runner;
+pub(crate) mod seeds;
 pub(crate) mod store;
 pub(crate) mod tools;
+pub(crate) mod witness;
 
 use std::time::{Duration, Instant};
 

@@ -1,0 +1,4 @@
+//! What nobody wishes for, and what must hold all the same.
+
+mod kills;
+mod storms;
