@@ -5,6 +5,7 @@ pub mod config;
 pub mod daemon;
 #[cfg(feature = "demo")]
 pub mod demo;
+pub mod fault;
 pub mod http;
 pub mod jobs;
 pub mod metrics;

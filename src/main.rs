@@ -3,5 +3,6 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    let _faults = actingweb_maintd::fault::Faults::from_environment();
     actingweb_maintd::cli::main()
 }

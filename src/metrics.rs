@@ -13,7 +13,7 @@ use prometheus::process_collector::ProcessCollector;
 use prometheus::{CounterVec, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder};
 
 use crate::model::BackendKind;
-use crate::work::Outcome;
+use crate::work::{Fate, Outcome};
 
 /// What every name begins with, except those of the process itself.
 const NAMESPACE: &str = "maintd";
@@ -65,6 +65,10 @@ families! {
     job_last_run: GaugeVec("job_last_run_timestamp_seconds", ["job", "backend"]),
     /// When the job is due next; absent while its schedule does not start it.
     job_next_run: GaugeVec("job_next_run_timestamp_seconds", ["job", "backend"]),
+    /// Whether somebody paused the job (1) or not (0).
+    job_paused: GaugeVec("job_paused", ["job", "backend"]),
+    /// Slots of the schedule, by what became of them: ran, skipped for a reason, or missed because nobody could run them.
+    schedule_slots: IntCounterVec("schedule_slots_total", ["job", "backend", "fate"]),
     /// Rows that jobs looked at.
     rows_examined: IntCounterVec("rows_examined_total", ["job", "backend", "table"]),
     /// Rows that jobs deleted, as the server counted them.
@@ -133,6 +137,8 @@ pub enum Check {
     /// The application's schema is at a revision that this build does not know, or lacks what the
     /// jobs need.
     SchemaRevision,
+    /// The clocks of this machine and of the database disagree, or one of them has jumped.
+    ClockSkew,
 }
 
 impl Check {
@@ -140,6 +146,7 @@ impl Check {
     pub const fn name(self) -> &'static str {
         match self {
             Self::SchemaRevision => "schema_revision",
+            Self::ClockSkew => "clock_skew",
         }
     }
 }
@@ -191,6 +198,9 @@ impl Metrics {
         for outcome in Outcome::ALL {
             self.job_runs.with_label_values(&[job, backend.name(), outcome.name()]);
         }
+        for fate in Fate::ALL {
+            self.schedule_slots.with_label_values(&[job, backend.name(), fate.name()]);
+        }
         self.job_duration.with_label_values(&[job, backend.name()]);
         for (table, reasons) in tables {
             self.rows_examined.with_label_values(&[job, backend.name(), table]);
@@ -219,7 +229,17 @@ impl Metrics {
         set(&self.up, &[backend.name()], up);
     }
 
-    /// A run ended. One that was skipped took no time.
+    /// Slots came to this end.
+    pub fn slots(&self, job: &'static str, backend: BackendKind, fate: Fate, count: u64) {
+        self.schedule_slots.with_label_values(&[job, backend.name(), fate.name()]).inc_by(count);
+    }
+
+    /// Runs were skipped.
+    pub fn job_skipped(&self, job: &'static str, backend: BackendKind, count: u64) {
+        self.job_runs.with_label_values(&[job, backend.name(), Outcome::Skipped.name()]).inc_by(count);
+    }
+
+    /// A run ended. How long one took that its holder left behind, nobody knows.
     pub fn job_run(&self, job: &'static str, backend: BackendKind, outcome: Outcome, took: Option<Duration>) {
         self.job_runs.with_label_values(&[job, backend.name(), outcome.name()]).inc();
         if let Some(took) = took {
@@ -230,6 +250,11 @@ impl Metrics {
     /// Whether this process is running the job.
     pub fn job_running(&self, job: &'static str, backend: BackendKind, running: bool) {
         set(&self.job_running, &[job, backend.name()], running);
+    }
+
+    /// Whether somebody has paused the job.
+    pub fn job_paused(&self, job: &'static str, backend: BackendKind, paused: bool) {
+        set(&self.job_paused, &[job, backend.name()], paused);
     }
 
     /// When the job last succeeded, if it ever did.

@@ -9,10 +9,12 @@ use actingweb_maintd::demo::cluster::{Cluster, Options};
 use actingweb_maintd::jobs::{self, ttl_cleanup};
 use actingweb_maintd::metrics::Metrics;
 use actingweb_maintd::model::setting::Bounded;
-use actingweb_maintd::runner::{Board, HistorySettings, LeaseSettings, Ran, Runner, Running};
+use actingweb_maintd::runner::{
+    Board, ClockSettings, Clocks, HistorySettings, LeaseSettings, Ran, Runner, Running, Start,
+};
 use actingweb_maintd::storage::postgres::{Postgres, Settings, SslMode};
 use actingweb_maintd::throttle;
-use actingweb_maintd::work::{Progress, Run, Stop, Trigger};
+use actingweb_maintd::work::{Progress, Run, Stop};
 use anyhow::{Context, bail};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -185,6 +187,7 @@ pub(crate) fn runner(store: &Arc<Postgres>) -> Runner {
         store: Arc::clone(store),
         metrics: Arc::new(Metrics::new("bench", "bench")),
         board: Board::default(),
+        clocks: Clocks::new(&ClockSettings::default()),
         lease: LeaseSettings::default(),
         history: HistorySettings::default(),
         holder: "bench".to_owned(),
@@ -200,7 +203,7 @@ pub(crate) async fn clean_up(
     throttle: throttle::Settings,
 ) -> anyhow::Result<Run> {
     let jobs = jobs::registry(&jobs::Settings { ttl_cleanup: settings }, &throttle);
-    match runner.run(&jobs[0], None, Trigger::Manual, &Stop::new(), &Progress::new()).await? {
+    match runner.run(&jobs[0], Start::Manual, &Stop::new(), &Progress::new()).await? {
         Ran::Ended(run) if run.error.is_none() && !run.report.more => Ok(*run),
         other => bail!("the clean-up did not come to its end: {other:?}"),
     }

@@ -5,7 +5,6 @@
 use std::time::{Duration, Instant};
 
 use actingweb_maintd::storage::{Claim, Claimed, Cursor, Expired, Leases, Sweep};
-use actingweb_maintd::work::Trigger;
 use anyhow::{bail, ensure};
 use sqlx::{AssertSqlSafe, Connection};
 
@@ -57,15 +56,9 @@ async fn under_a_snapshot(
 /// As the job does it: a page ahead, then its rows by their places.
 async fn by_place(server: &Server, size: u32) -> anyhow::Result<Vec<Duration>> {
     let store = server.store(COPY)?;
-    let claim = Claim {
-        job: "ttl_cleanup",
-        slot: None,
-        trigger: Trigger::Manual,
-        holder: "bench".to_owned(),
-        workers: 1,
-        ttl: Duration::from_secs(600),
-    };
-    let Claimed::Won(lease) = store.claim(&claim).await? else { bail!("the lease was not won") };
+    let claim =
+        Claim { job: "ttl_cleanup", due: None, holder: "bench".to_owned(), workers: 1, ttl: Duration::from_secs(600) };
+    let Claimed::Won(won) = store.claim(&claim).await? else { bail!("the lease was not won") };
     let which = Expired { cutoff: store.cutoff(Duration::ZERO).await?, buckets: Vec::new() };
     let mut took = Vec::new();
     let mut cursor = Some(Cursor::default());
@@ -77,7 +70,7 @@ async fn by_place(server: &Server, size: u32) -> anyhow::Result<Vec<Duration>> {
         let reading = begun.elapsed() / 40;
         for batch in page.candidates.chunks(size as usize) {
             let begun = Instant::now();
-            let deleted = store.delete_expired(&which, batch, &lease.fence(0)).await?.deleted;
+            let deleted = store.delete_expired(&which, batch, &won.lease.fence(0)).await?.deleted;
             ensure!(deleted == u64::from(size), "a batch deleted {deleted} rows");
             took.push(reading + begun.elapsed());
         }

@@ -11,12 +11,13 @@ use super::output::{Output, table};
 use super::progress::Bar;
 use super::{DONE, FAILED, REMAINS, USAGE};
 use crate::config::Config;
-use crate::daemon::{Parts, Signals};
+use crate::daemon::{self, Parts, Signals};
 use crate::jobs::{self, BACKEND, Job};
 use crate::model::clock;
-use crate::runner::Ran;
+use crate::runner::{Ran, Start};
 use crate::schedule::Schedule;
-use crate::storage::{Runs, Sweep};
+use crate::storage::postgres::Postgres;
+use crate::storage::{Held, Paused, Runs, Slots, Sweep};
 use crate::work::{Outcome, Progress, Report, Run, Stop, StopReason, Trigger};
 
 #[derive(Debug, Subcommand)]
@@ -39,7 +40,18 @@ pub(super) enum Command {
         #[arg(long)]
         dry_run: bool,
     },
-    /// Show past runs, the newest first.
+    /// Keep a job from running, on every replica, until it is resumed. A run that is going on ends
+    /// at its next batch.
+    Pause {
+        /// The job.
+        name: String,
+    },
+    /// Let a paused job run again, from its next time on.
+    Resume {
+        /// The job.
+        name: String,
+    },
+    /// Show past runs and the times that were passed over, the newest first.
     History {
         /// One job only.
         name: Option<String>,
@@ -54,7 +66,7 @@ pub(super) async fn run(command: Command, config: Config, output: &Output) -> an
     let named = match &command {
         Command::List => None,
         Command::Next { name, .. } | Command::History { name, .. } => name.as_deref(),
-        Command::Run { name, .. } => Some(name.as_str()),
+        Command::Run { name, .. } | Command::Pause { name } | Command::Resume { name } => Some(name.as_str()),
     };
     if let Some(name) = named
         && !jobs.iter().any(|job| job.name() == name)
@@ -71,6 +83,8 @@ pub(super) async fn run(command: Command, config: Config, output: &Output) -> an
             let job = jobs.into_iter().next().context("no job")?;
             if dry_run { preview(&job, &config, output).await } else { run_now(&job, &config, output).await }
         }
+        Command::Pause { name } => pause(&name, &config, output).await,
+        Command::Resume { name } => resume(&name, &config, output).await,
         Command::History { name, limit } => history(name.as_deref(), limit, &config, output).await,
     }
 }
@@ -87,16 +101,22 @@ async fn list(jobs: Vec<Arc<dyn Job>>, config: &Config, output: &Output) -> anyh
     for job in jobs {
         let plan = job.plan();
         let next = if plan.enabled { upcoming(&job, 1, config)?.first().copied() } else { None };
+        let paused = store.standing(job.name()).await?.paused;
         let last = store.history(Some(job.name()), 1).await?.into_iter().next();
         let success = store.last_success(job.name()).await?.and_then(|run| run.finished_at);
         documents.push(json!({
             "job": job.name(), "backend": BACKEND, "enabled": plan.enabled, "schedule": plan.schedule,
-            "next_run": next, "last_run": last, "last_success": success,
+            "paused": paused, "next_run": next, "last_run": last, "last_success": success,
         }));
         rows.push([
             job.name().to_owned(),
             BACKEND.to_string(),
-            if plan.enabled { "yes" } else { "no" }.to_owned(),
+            match (plan.enabled, paused) {
+                (_, Some(_)) => "paused",
+                (true, None) => "yes",
+                (false, None) => "no",
+            }
+            .to_owned(),
             plan.schedule,
             time(next),
             last.as_ref().map_or("never", outcome).to_owned(),
@@ -156,7 +176,7 @@ async fn run_now(job: &Arc<dyn Job>, config: &Config, output: &Output) -> anyhow
     }
     let mut running = tokio::spawn({
         let (runner, job, stop, progress) = (Arc::clone(&runner), Arc::clone(job), stop.clone(), progress.clone());
-        async move { runner.run(&job, None, Trigger::Manual, &stop, &progress).await }
+        async move { runner.run(&job, Start::Manual, &stop, &progress).await }
     });
     let bar = Bar::show(job.name(), progress);
     let ran = loop {
@@ -181,25 +201,68 @@ async fn run_now(job: &Arc<dyn Job>, config: &Config, output: &Output) -> anyhow
             output.either(&*run, || summary(&run))?;
             Ok(code)
         }
-        Ran::Held { holder, since } => {
+        Ran::Held(Held { holder, since }) => {
             anyhow::bail!(
                 "{} is being run by {holder} since {}; try again when it is done",
                 job.name(),
                 time(Some(since))
             )
         }
-        // Only a scheduled run has a slot.
-        Ran::SlotDone => Ok(DONE),
-        Ran::Stopped => anyhow::bail!("interrupted before {} had begun", job.name()),
+        Ran::Paused(Paused { by, since }) => {
+            anyhow::bail!(
+                "{0} is paused by {by} since {1}; `job resume {0}` lets it run",
+                job.name(),
+                time(Some(since))
+            )
+        }
+        Ran::Refused(_, why) => anyhow::bail!("{} does not run: {why}", job.name()),
+        // Only what has a slot can find it moved.
+        Ran::Moved | Ran::Stopped => anyhow::bail!("interrupted before {} had begun", job.name()),
     }
+}
+
+async fn pause(name: &str, config: &Config, output: &Output) -> anyhow::Result<u8> {
+    let store = Parts::connected(config).await?.store;
+    require_schema(&store).await?;
+    let paused = store.pause(name, &person()).await?;
+    output.either(&json!({ "job": name, "backend": BACKEND, "paused": paused }), || {
+        format!("{name} is paused by {} since {}.\n", paused.by, time(Some(paused.since)))
+    })?;
+    Ok(DONE)
+}
+
+async fn resume(name: &str, config: &Config, output: &Output) -> anyhow::Result<u8> {
+    let store = Parts::connected(config).await?.store;
+    require_schema(&store).await?;
+    let was = store.resume(name).await?;
+    output.either(&json!({ "job": name, "backend": BACKEND, "paused": null, "was_paused": was }), || match &was {
+        Some(was) => format!("{name} runs again. It was paused by {} since {}.\n", was.by, time(Some(was.since))),
+        None => format!("{name} was not paused.\n"),
+    })?;
+    Ok(DONE)
+}
+
+/// What needs our own tables says so, instead of naming one that is missing.
+async fn require_schema(store: &Postgres) -> anyhow::Result<()> {
+    match store.schema().await?.refusal_to_write() {
+        Some(why) => anyhow::bail!(why),
+        None => Ok(()),
+    }
+}
+
+/// Who is at the keyboard, for the others.
+fn person() -> String {
+    let name = ["USER", "LOGNAME"].iter().find_map(|variable| std::env::var(variable).ok());
+    format!("{}@{}", name.as_deref().unwrap_or("somebody"), daemon::host())
 }
 
 async fn history(name: Option<&str>, limit: u32, config: &Config, output: &Output) -> anyhow::Result<u8> {
     let store = Parts::connected(config).await?.store;
     let runs = store.history(name, limit).await?;
-    output.either(&json!({ "runs": runs }), || {
-        let rows = runs.iter().map(|run| {
-            [
+    let passed = store.passed(name, limit).await?;
+    output.either(&json!({ "runs": runs, "passed_slots": passed }), || {
+        let ran = runs.iter().map(|run| {
+            let row = [
                 time(Some(run.started_at)),
                 run.job.clone(),
                 run.backend.to_string(),
@@ -208,8 +271,24 @@ async fn history(name: Option<&str>, limit: u32, config: &Config, output: &Outpu
                 run.seconds().map(|seconds| format!("{seconds:.2} s")).unwrap_or_default(),
                 run.report.deleted.to_string(),
                 run.error.clone().or_else(|| run.report.stopped.map(|why| why.to_string())).unwrap_or_default(),
-            ]
+            ];
+            (run.started_at, row)
         });
+        let passed = passed.iter().map(|slots| {
+            let why = match slots.count {
+                1 => slots.reason.to_string(),
+                count => format!("{count} slots since {}: {}", time(Some(slots.from)), slots.reason),
+            };
+            let [job, backend, fate] = [slots.job.clone(), slots.backend.to_string(), slots.fate.name().to_owned()];
+            let [took, deleted] = [String::new(), String::new()];
+            (
+                slots.to,
+                [time(Some(slots.to)), job, backend, Trigger::Schedule.name().to_owned(), fate, took, deleted, why],
+            )
+        });
+        let mut rows: Vec<_> = ran.chain(passed).collect();
+        rows.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+        let rows = rows.into_iter().take(limit as usize).map(|(_, row)| row);
         table(["started", "job", "backend", "trigger", "outcome", "took", "deleted", "why"], rows)
     })?;
     Ok(DONE)

@@ -13,6 +13,13 @@ pub(super) const PREFIX: &str = "MAINTD_";
 /// The variable that names the configuration file.
 pub(super) const FILE: &str = "MAINTD_CONFIG";
 
+/// Our variables that set no key.
+const OTHERS: &[&str] = &[
+    FILE,
+    #[cfg(feature = "faults")]
+    crate::model::clock::TEST_VARIABLE,
+];
+
 /// The environment of this process. What is not UTF-8 is marked as such, and refused where it is used.
 pub fn environment() -> Vec<(String, String)> {
     std::env::vars_os()
@@ -35,7 +42,8 @@ pub(super) fn layer(env: &[(String, String)], keys: &Tree, warnings: &mut Vec<Pr
     let mut layer = Layer::default();
     let mut unknown = Vec::new();
     let leaves = keys.leaves();
-    for (name, value) in env.iter().filter(|(name, _)| name.starts_with(PREFIX) && name != FILE) {
+    let is_key = |name: &str| name.starts_with(PREFIX) && !OTHERS.contains(&name);
+    for (name, value) in env.iter().filter(|(name, _)| is_key(name)) {
         match leaves.iter().find(|(key, _)| variable(key) == *name) {
             Some((key, _)) => layer.set(key, value.as_str(), Origin::variable(name)),
             None => unknown.push((name.as_str(), value.as_str())),

@@ -7,12 +7,16 @@ use super::file;
 use super::origin::Origin;
 use super::problem::{Problem, Problems};
 use super::settings::Config;
-use crate::model::BackendKind;
 use crate::model::setting::Span;
-use crate::schedule::Schedule;
+use crate::model::{BackendKind, clock};
+use crate::schedule::{Schedule, Window};
 use crate::storage::postgres::SslMode;
 
 const BACKENDS: &str = "storage.backends";
+const SCHEDULE: &str = "jobs.ttl_cleanup.schedule";
+const WINDOW: &str = "jobs.ttl_cleanup.window";
+const ZONE: &str = "schedule.timezone";
+const SPLAY: &str = "schedule.splay";
 const WORKERS: &str = "jobs.ttl_cleanup.workers";
 const MAX_SIZE: &str = "storage.postgresql.pool.max_size";
 const BATCH_LATENCY: &str = "throttle.batch_latency";
@@ -134,13 +138,51 @@ impl Rules<'_> {
     }
 
     fn schedules(&mut self) {
-        let key = "jobs.ttl_cleanup.schedule";
-        if self.is_aside(key) {
+        let Config { jobs, schedule, .. } = self.config;
+        let parsed = (!self.is_aside(SCHEDULE)).then(|| Schedule::parse(&jobs.ttl_cleanup.schedule, schedule.timezone));
+        let parsed = parsed.transpose().unwrap_or_else(|error| {
+            self.error(SCHEDULE, error.to_string());
+            None
+        });
+        let window = jobs.ttl_cleanup.window.as_ref().map(|window| window.parse::<Window>());
+        let window = window.transpose().unwrap_or_else(|problem| {
+            self.error(WINDOW, problem);
+            None
+        });
+        if let Some(schedule) = parsed {
+            self.splay(&schedule);
+            if let Some(window) = window {
+                self.window(&window, &schedule);
+            }
+        }
+    }
+
+    /// A delay as long as the period, or longer, is as good as a shorter one and only confuses.
+    fn splay(&mut self, schedule: &Schedule) {
+        let splay = self.config.schedule.splay;
+        if let Some(period) = schedule.period().filter(|period| *period <= splay.0)
+            && !self.is_faulty(SPLAY)
+        {
+            let (period, origin) = (Span(period), self.origin(SCHEDULE));
+            let message = format!(
+                "{splay} is not shorter than the {period} between two slots of {SCHEDULE} ({origin}), so one may start \
+                 when the next is due already: write less than \"{period}\""
+            );
+            self.warning(SPLAY, message);
+        }
+    }
+
+    fn window(&mut self, window: &Window, schedule: &Schedule) {
+        if self.is_aside(ZONE) || window.first_slot(schedule, clock::now()).is_some() {
             return;
         }
-        if let Err(error) = Schedule::parse(&self.config.jobs.ttl_cleanup.schedule, self.config.schedule.timezone) {
-            self.error(key, error.to_string());
-        }
+        let message = format!(
+            "no slot of `{schedule}` ({SCHEDULE}, {}) lies in {window} as clocks in {} show it, so the schedule never \
+             starts the job: change one of the two",
+            self.origin(SCHEDULE),
+            self.config.schedule.timezone
+        );
+        self.warning(WINDOW, message);
     }
 
     /// A worker holds a connection while it deletes; the lease must be renewed and the rest of the

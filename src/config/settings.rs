@@ -33,6 +33,8 @@ pub struct Config {
     pub drain: Drain,
     /// `[lease]`
     pub lease: runner::LeaseSettings,
+    /// `[clock]`
+    pub clock: runner::ClockSettings,
 }
 
 impl Config {
@@ -49,6 +51,7 @@ impl Config {
             ("history", self.history.problems()),
             ("drain", self.drain.problems()),
             ("lease", self.lease.problems()),
+            ("clock", self.clock.problems()),
         ];
         tables.into_iter().flat_map(|(table, found)| found.into_iter().map(|problem| problem.within(table))).collect()
     }

@@ -5,7 +5,7 @@ use strsim::normalized_damerau_levenshtein as alike;
 use super::keys::Tree;
 
 /// What other programs call our keys.
-const ALIASES: [(&str, &str); 23] = [
+const ALIASES: [(&str, &str); 26] = [
     ("database", "dbname"),
     ("db", "dbname"),
     ("name", "dbname"),
@@ -19,6 +19,9 @@ const ALIASES: [(&str, &str); 23] = [
     ("interval", "schedule"),
     ("tz", "timezone"),
     ("zone", "timezone"),
+    ("jitter", "splay"),
+    ("hours", "window"),
+    ("attempts", "retries"),
     ("bind", "listen"),
     ("address", "listen"),
     ("port", "listen"),

@@ -1,5 +1,6 @@
 //! The composition: everything is built here, started, watched over and brought to an end.
 
+mod drain;
 mod logging;
 mod signals;
 mod watch;
@@ -18,8 +19,10 @@ use crate::http;
 use crate::jobs::{self, BACKEND, Deletes, Job};
 use crate::metrics::Metrics;
 use crate::model::clock;
-use crate::runner::{BackendStatus, Board, Heartbeat, JobStatus, Runner, Running, Scheduled, Scheduler, Status};
-use crate::schedule::{Bell, Schedule};
+use crate::runner::{
+    BackendStatus, Board, Clocks, Heartbeat, JobStatus, Runner, Running, Scheduled, Scheduler, Status,
+};
+use crate::schedule::Bell;
 use crate::storage::postgres::Postgres;
 use crate::throttle::Reason;
 use crate::work::{Stop, StopReason};
@@ -56,6 +59,7 @@ impl Parts {
             store: Arc::clone(&store),
             metrics: Arc::clone(&metrics),
             board: board.clone(),
+            clocks: Clocks::new(&config.clock),
             lease: config.lease.clone(),
             history: config.history.clone(),
             holder: holder(),
@@ -79,9 +83,13 @@ impl Parts {
 
 /// This process, for people: host and process number.
 fn holder() -> String {
+    format!("{}/{}", host(), std::process::id())
+}
+
+/// This machine, for people.
+pub fn host() -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host = if host.trim().is_empty() { "localhost" } else { host.trim() };
-    format!("{host}/{}", std::process::id())
+    if host.trim().is_empty() { "localhost".to_owned() } else { host.trim().to_owned() }
 }
 
 /// Runs the daemon until a signal ends it. With `apply_schema` it first makes its own schema,
@@ -127,7 +135,7 @@ pub async fn run(config: Config, apply_schema: bool) -> anyhow::Result<()> {
     }
     stop.request(StopReason::Shutdown);
     bell.stop().await;
-    let cut = drain(&runner, &mut scheduler, &mut signals, config.drain.grace.0).await;
+    let cut = drain::drain(&runner, &mut scheduler, &mut signals, config.drain.grace.0).await;
     // A question to a store that does not answer would keep us for as long as a connection may
     // take; left alone, it ends with the process.
     tokio::select! {
@@ -147,33 +155,13 @@ pub async fn run(config: Config, apply_schema: bool) -> anyhow::Result<()> {
     )
 }
 
-/// Waits for running jobs, until the grace is over or a second signal comes. Returns the jobs
-/// that were still running.
-async fn drain(
-    runner: &Runner,
-    scheduler: &mut Scheduler,
-    signals: &mut Signals,
-    grace: Duration,
-) -> Vec<&'static str> {
-    let running = runner.running.jobs();
-    if !running.is_empty() {
-        tracing::info!(running = running.join(", "), grace = ?grace, "waiting for running jobs");
-    }
-    tokio::select! {
-        () = scheduler.drain() => return Vec::new(),
-        () = tokio::time::sleep(grace) => tracing::error!("the grace to drain is over"),
-        signal = signals.next() => tracing::error!(signal, "stopping at once, as the second signal asks"),
-    }
-    runner.running.jobs()
-}
-
 fn schedule_jobs(config: &Config, jobs: &[Arc<dyn Job>]) -> anyhow::Result<Vec<Scheduled>> {
+    let postgresql = &config.storage.postgresql;
+    let deployment = format!("{}/{}", postgresql.dbname, postgresql.schema);
     let enabled = jobs.iter().filter(|job| job.plan().enabled);
     let scheduled = enabled.map(|job| {
-        let plan = job.plan();
-        let schedule = Schedule::parse(&plan.schedule, config.schedule.timezone)
-            .with_context(|| format!("jobs.{}.schedule", job.name()))?;
-        Ok(Scheduled::new(Arc::clone(job), schedule))
+        let scheduled = Scheduled::new(Arc::clone(job), &config.schedule, &deployment);
+        scheduled.map_err(|problem| anyhow::anyhow!("jobs.{}: {problem}", job.name()))
     });
     scheduled.collect()
 }
@@ -194,6 +182,7 @@ fn first_status(config: &Config, store: &Postgres, jobs: &[Arc<dyn Job>]) -> Sta
             backend: BACKEND,
             enabled: plan.enabled,
             schedule: plan.schedule,
+            paused: None,
             next_run: None,
             running: None,
             last_run: None,

@@ -8,9 +8,9 @@ use tokio::time::Instant;
 
 use crate::jobs::{BACKEND, Job};
 use crate::metrics::{Check, Severity};
-use crate::runner::Runner;
+use crate::runner::{Runner, Told};
 use crate::storage::postgres::{PoolUse, SchemaStatus};
-use crate::storage::{Error, Runs, Sweep};
+use crate::storage::{Error, Runs, Slots, Sweep};
 use crate::work::Stop;
 
 /// Between two questions whether the store is there.
@@ -28,13 +28,21 @@ pub(super) struct Watcher {
     apply_schema: bool,
     /// The store answered the last question.
     up: bool,
-    /// What was said last: what is wrong, or that nothing is. A state that lasts is told once.
-    told: Option<Option<String>>,
+    /// Something was said: what is wrong, or that nothing is.
+    has_told: bool,
+    told: Told,
 }
 
 impl Watcher {
     pub(super) fn new(runner: Arc<Runner>, jobs: &[Arc<dyn Job>], apply_schema: bool) -> Self {
-        Self { runner, jobs: jobs.iter().map(|job| job.name()).collect(), apply_schema, up: false, told: None }
+        Self {
+            runner,
+            jobs: jobs.iter().map(|job| job.name()).collect(),
+            apply_schema,
+            up: false,
+            has_told: false,
+            told: Told::default(),
+        }
     }
 
     /// Watches until it is asked to stop.
@@ -63,10 +71,12 @@ impl Watcher {
     async fn ask(&mut self) -> bool {
         let answer = self.schema().await;
         self.up = answer.is_ok();
+        let mut clocks = None;
         let (schema, problem) = match answer {
             Ok(schema) => {
-                let refusal = schema.refusal().map(|why| format!("{BACKEND}: {why}"));
-                (Some(schema), refusal)
+                clocks = self.runner.clocks.ask(&*self.runner.store).await.ok();
+                let refusal = schema.refusal().or_else(|| clocks.clone().flatten());
+                (Some(schema), refusal.map(|why| format!("{BACKEND}: {why}")))
             }
             Err(error) => (None, Some(error.chain())),
         };
@@ -74,6 +84,8 @@ impl Watcher {
         self.runner.metrics.up(BACKEND, up);
         let unknown = schema.as_ref().map(|schema| u64::from(!schema.unknown.is_empty()));
         self.runner.metrics.findings(BACKEND, Check::SchemaRevision, Severity::Critical, unknown);
+        let wrong = clocks.map(|wrong| u64::from(wrong.is_some()));
+        self.runner.metrics.findings(BACKEND, Check::ClockSkew, Severity::Critical, wrong);
         self.tell(problem.clone()).await;
         let place = self.runner.store.describe();
         self.runner.board.update(|status| {
@@ -110,9 +122,11 @@ impl Watcher {
     }
 
     async fn tell(&mut self, problem: Option<String>) {
-        if self.told.as_ref() == Some(&problem) {
+        let is_new = self.told.is_new(problem.as_deref());
+        if self.has_told && !is_new {
             return;
         }
+        self.has_told = true;
         match &problem {
             Some(problem) => tracing::warn!(backend = %BACKEND, "not ready: {problem}"),
             None => match self.runner.store.identity().await {
@@ -122,7 +136,6 @@ impl Watcher {
                 }
             },
         }
-        self.told = Some(problem);
     }
 
     fn show_pool(&self) {
@@ -158,10 +171,13 @@ impl Watcher {
         let running = newest.first().filter(|run| run.outcome.is_none()).cloned();
         let last = newest.into_iter().find(|run| run.outcome.is_some());
         let success = store.last_success(job).await?.and_then(|run| run.finished_at);
+        let paused = store.standing(job).await?.paused;
+        metrics.job_paused(job, BACKEND, paused.is_some());
         metrics.job_last_run(job, BACKEND, last.as_ref().and_then(|run| run.finished_at));
         metrics.job_last_success(job, BACKEND, success);
         self.runner.show(job, |shown| {
             shown.running = running;
+            shown.paused = paused;
             shown.last_run = last.or(shown.last_run.take());
             shown.last_success = success.or(shown.last_success);
         });

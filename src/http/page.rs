@@ -187,7 +187,11 @@ fn job_table(jobs: &[JobStatus], now: DateTime<Utc>) -> Markup {
 
 fn job_row(job: &JobStatus, now: DateTime<Utc>) -> Markup {
     let schedule = html! {
-        @if job.enabled { (job.schedule) } @else { (Mark::idle("disabled").text()) small { (job.schedule) } }
+        @if let Some(paused) = &job.paused {
+            (Mark::idle("paused").text())
+            small { "by " (paused.by) ", " (words::ago(paused.since, now)) }
+            small { (job.schedule) }
+        } @else if job.enabled { (job.schedule) } @else { (Mark::idle("disabled").text()) small { (job.schedule) } }
     };
     let next = job.next_run.map_or_else(|| nothing("none"), |at| moment(at, now, &words::until(at, now)));
     let running = job.running.as_ref().map_or_else(|| nothing("idle"), |run| running(run, now));
@@ -270,7 +274,7 @@ fn icon(ready: bool) -> &'static str {
 mod tests {
     use super::*;
     use crate::model::BackendKind;
-    use crate::storage::Backlog;
+    use crate::storage::{Backlog, Paused};
     use crate::work::{Report, Trigger};
 
     const HOSTILE: &str = "\"'><script>alert(1)</script>&amp;`<b>`";
@@ -316,6 +320,7 @@ mod tests {
                 backend: BackendKind::Postgresql,
                 enabled: true,
                 schedule: HOSTILE.to_owned(),
+                paused: Some(Paused { by: HOSTILE.to_owned(), since: now() }),
                 next_run: Some(now() + chrono::Duration::seconds(192)),
                 running: Some(run(None)),
                 last_run: Some(run(Some(Outcome::Partial))),

@@ -2,6 +2,7 @@
 //! whether to stop, and fills in a report; it never sees configuration files, the wall clock or
 //! signals.
 
+mod persist;
 pub mod ttl_cleanup;
 
 use std::sync::Arc;
@@ -42,6 +43,10 @@ pub struct Plan {
     pub schedule: String,
     /// How long a run may take.
     pub deadline: Duration,
+    /// The hours when it may run, as they were written; none for any time.
+    pub window: Option<String>,
+    /// How often a run that failed is tried again for the same slot.
+    pub retries: u32,
 }
 
 /// What a run is given.

@@ -17,6 +17,9 @@ fn complete() -> Metrics {
     metrics.job_last_success(JOB, BACKEND, at);
     metrics.job_last_run(JOB, BACKEND, at);
     metrics.job_next_run(JOB, BACKEND, at);
+    metrics.job_paused(JOB, BACKEND, true);
+    metrics.slots(JOB, BACKEND, Fate::Missed, 96);
+    metrics.slots(JOB, BACKEND, Fate::Ran, 1);
     metrics.rows_examined(JOB, BACKEND, "attributes", 7);
     metrics.rows_deleted(JOB, BACKEND, "attributes", "expired", 5);
     metrics.expired_rows(BACKEND, Some(12));
@@ -24,6 +27,7 @@ fn complete() -> Metrics {
     metrics.throttle_wait(JOB, BACKEND, "rate", Duration::from_millis(250));
     metrics.throttle_batch_size(JOB, BACKEND, 500);
     metrics.findings(BACKEND, Check::SchemaRevision, Severity::Critical, Some(1));
+    metrics.findings(BACKEND, Check::ClockSkew, Severity::Critical, Some(1));
     metrics.lease_held(JOB, BACKEND, true);
     metrics.store_operation(BACKEND, "claim", Duration::from_micros(700));
     metrics.store_error(BACKEND, "renew", "timeout");
@@ -63,6 +67,7 @@ fn names_labels_and_meanings_are_these() {
         maintd_job_last_run_timestamp_seconds{backend,job} gauge: When a run of the job last ended, on whichever replica and however it ended.
         maintd_job_last_success_timestamp_seconds{backend,job} gauge: When the job last succeeded, on whichever replica.
         maintd_job_next_run_timestamp_seconds{backend,job} gauge: When the job is due next; absent while its schedule does not start it.
+        maintd_job_paused{backend,job} gauge: Whether somebody paused the job (1) or not (0).
         maintd_job_running{backend,job} gauge: Whether this process is running the job (1) or not (0).
         maintd_job_runs_total{backend,job,outcome} counter: Runs that ended, by how they ended.
         maintd_lease_held{backend,job} gauge: Whether this process holds the lease of the job (1) or not (0).
@@ -70,6 +75,7 @@ fn names_labels_and_meanings_are_these() {
         maintd_pool_connections{state} gauge: Connections to the database that this process holds open, by what they are doing.
         maintd_rows_deleted_total{backend,job,reason,table} counter: Rows that jobs deleted, as the server counted them.
         maintd_rows_examined_total{backend,job,table} counter: Rows that jobs looked at.
+        maintd_schedule_slots_total{backend,fate,job} counter: Slots of the schedule, by what became of them: ran, skipped for a reason, or missed because nobody could run them.
         maintd_store_errors_total{backend,kind,op} counter: Operations on the store that failed, by what the failure means.
         maintd_store_operation_seconds{backend,op,le} histogram: How long operations on the store took, failed ones included.
         maintd_throttle_batch_size{backend,job} gauge: Rows in a batch, as the last batch of the job left it; absent while the job does not run.
@@ -90,11 +96,15 @@ fn values_are_what_was_measured() {
     let text = complete().encode();
     for sample in [
         r#"maintd_build_info{revision="abcdef0",version="1.2.3"} 1"#,
+        r#"maintd_findings{backend="postgresql",check="clock_skew",severity="critical"} 1"#,
         r#"maintd_job_duration_seconds_sum{backend="postgresql",job="ttl_cleanup"} 1.5"#,
         r#"maintd_job_last_success_timestamp_seconds{backend="postgresql",job="ttl_cleanup"} 1795343400.25"#,
         r#"maintd_job_runs_total{backend="postgresql",job="ttl_cleanup",outcome="succeeded"} 1"#,
+        r#"maintd_job_paused{backend="postgresql",job="ttl_cleanup"} 1"#,
         r#"maintd_pool_connections{state="idle"} 3"#,
         r#"maintd_rows_deleted_total{backend="postgresql",job="ttl_cleanup",reason="expired",table="attributes"} 5"#,
+        r#"maintd_schedule_slots_total{backend="postgresql",fate="missed",job="ttl_cleanup"} 96"#,
+        r#"maintd_schedule_slots_total{backend="postgresql",fate="ran",job="ttl_cleanup"} 1"#,
         r#"maintd_throttle_wait_seconds_total{backend="postgresql",job="ttl_cleanup",reason="rate"} 0.25"#,
     ] {
         assert!(text.lines().any(|line| line == sample), "{sample} is missing in\n{text}");
@@ -117,6 +127,9 @@ fn counters_begin_at_zero_and_gauges_with_their_first_measurement() {
     for counter in [
         "maintd_job_runs_total{backend=\"postgresql\",job=\"ttl_cleanup\",outcome=\"failed\"} 0",
         "maintd_job_duration_seconds_count{backend=\"postgresql\",job=\"ttl_cleanup\"} 0",
+        "maintd_schedule_slots_total{backend=\"postgresql\",fate=\"ran\",job=\"ttl_cleanup\"} 0",
+        "maintd_schedule_slots_total{backend=\"postgresql\",fate=\"skipped\",job=\"ttl_cleanup\"} 0",
+        "maintd_schedule_slots_total{backend=\"postgresql\",fate=\"missed\",job=\"ttl_cleanup\"} 0",
         "maintd_rows_examined_total{backend=\"postgresql\",job=\"ttl_cleanup\",table=\"attributes\"} 0",
         "maintd_rows_deleted_total{backend=\"postgresql\",job=\"ttl_cleanup\",reason=\"expired\",table=\"attributes\"} 0",
         "maintd_throttle_wait_seconds_total{backend=\"postgresql\",job=\"ttl_cleanup\",reason=\"rate\"} 0",
@@ -137,6 +150,7 @@ fn gauges_go_when_they_no_longer_apply() {
     metrics.expired_rows(BACKEND, None);
     metrics.oldest_expired_age(BACKEND, None);
     metrics.findings(BACKEND, Check::SchemaRevision, Severity::Critical, None);
+    metrics.findings(BACKEND, Check::ClockSkew, Severity::Critical, None);
     metrics.job_idle(JOB, BACKEND);
     // Twice is no mistake.
     metrics.job_next_run(JOB, BACKEND, None);

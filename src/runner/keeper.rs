@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::storage::postgres::Postgres;
-use crate::storage::{Lease, Leases};
+use crate::storage::{Lease, Leases, Renewal};
 use crate::work::{Stop, StopReason};
 
 /// Two tasks: one renews the lease, the other watches the time. The watcher asks no database, so
@@ -47,23 +47,30 @@ async fn renew(
     stop: Stop,
     done: Stop,
 ) {
+    let mut wait = ttl / 3;
     loop {
-        done.sleep(ttl / 3).await;
+        done.sleep(wait).await;
         if done.requested().is_some() {
             return;
         }
         let asked = Instant::now();
+        wait = ttl / 3;
         match store.renew(&lease, ttl).await {
-            Ok(true) => {
+            Ok(kept @ (Renewal::Kept | Renewal::Paused)) => {
                 renewed.send_replace(asked);
+                if kept == Renewal::Paused {
+                    stop.request(StopReason::Paused);
+                }
             }
-            Ok(false) => {
+            Ok(Renewal::Lost) => {
                 tracing::error!(job.name = %lease.run.job, run.id = %lease.run.run_id, "the lease was taken over");
                 stop.request(StopReason::LeaseLost);
                 return;
             }
             Err(error) => {
                 tracing::warn!(job.name = %lease.run.job, error = error.chain(), "the lease could not be renewed yet");
+                // There is time for one more attempt, or two.
+                wait = ttl / 12;
             }
         }
     }

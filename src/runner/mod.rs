@@ -1,14 +1,21 @@
 //! From slot to history: lease, run, report, metrics.
 
+mod attempt;
+mod clock;
+mod clocks;
+mod due;
 mod heartbeat;
 mod keeper;
 mod run;
 mod scheduler;
 mod settings;
 mod status;
+mod told;
 
+pub use clocks::Clocks;
 pub use heartbeat::Heartbeat;
-pub use run::{Ran, Runner, Running};
+pub use run::{Ran, Runner, Running, Start};
 pub use scheduler::{Scheduled, Scheduler};
-pub use settings::{HistorySettings, LeaseSettings};
+pub use settings::{ClockSettings, HistorySettings, LeaseSettings};
 pub use status::{BackendStatus, Board, JobStatus, Status};
+pub use told::Told;

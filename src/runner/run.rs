@@ -1,18 +1,25 @@
 //! One run: lease, work, report, history.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use chrono::{DateTime, Utc};
 use tokio::sync::Notify;
 
 use super::keeper::Keeper;
-use super::{Board, HistorySettings, LeaseSettings};
+use super::{Board, Clocks, HistorySettings, LeaseSettings};
 use crate::jobs::{BACKEND, Deletes, Job, Workplace};
 use crate::metrics::Metrics;
 use crate::storage::postgres::Postgres;
-use crate::storage::{self, Claim, Claimed, Error, ErrorKind, Finish, Lease, Leases, Runs};
-use crate::work::{Outcome, Progress, Report, Run, Stop, StopReason, Trigger};
+use crate::storage::{
+    self, Claim, Claimed, Conclusion, Due, Error, ErrorKind, Finish, Held, Lease, Leases, Paused, Runs, SlotAfter, Won,
+};
+use crate::work::{Fate, Outcome, Progress, Reason, Report, Run, Stop, StopReason};
+
+/// The longest time before a run that failed is tried again.
+const LONGEST_WAIT: Duration = Duration::from_secs(5 * 60);
+
+/// Between two attempts to write a report.
+const REPORTING: Duration = Duration::from_millis(250);
 
 /// Runs jobs on one store. The schedule and the command `job run` take the same way through it.
 #[derive(Debug)]
@@ -23,6 +30,8 @@ pub struct Runner {
     pub metrics: Arc<Metrics>,
     /// Shown on.
     pub board: Board,
+    /// Whether the clocks can be trusted.
+    pub clocks: Clocks,
     /// How leases are kept.
     pub lease: LeaseSettings,
     /// How long history is kept.
@@ -37,29 +46,34 @@ pub struct Runner {
 
 /// The jobs whose runs are going on in this process, or are about to.
 #[derive(Clone, Debug, Default)]
-pub struct Running(Arc<Mutex<Vec<&'static str>>>);
+pub struct Running(Arc<Mutex<Vec<(&'static str, Progress)>>>);
 
 impl Running {
     /// Their names.
     pub fn jobs(&self) -> Vec<&'static str> {
+        self.lock().iter().map(|(job, _)| *job).collect()
+    }
+
+    /// Their names, and how far they are.
+    pub fn progress(&self) -> Vec<(&'static str, Progress)> {
         self.lock().clone()
     }
 
     /// Adds `job` until the value returned is dropped.
-    fn begin(&self, job: &'static str) -> impl Drop + use<> {
+    fn begin(&self, job: &'static str, progress: &Progress) -> impl Drop + use<> {
         struct Begun(Running, &'static str);
 
         impl Drop for Begun {
             fn drop(&mut self) {
-                self.0.lock().retain(|job| *job != self.1);
+                self.0.lock().retain(|(job, _)| *job != self.1);
             }
         }
 
-        self.lock().push(job);
+        self.lock().push((job, progress.clone()));
         Begun(self.clone(), job)
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<&'static str>> {
+    fn lock(&self) -> MutexGuard<'_, Vec<(&'static str, Progress)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -70,16 +84,29 @@ pub enum Ran {
     /// It ran; how it ended is in the run.
     Ended(Box<Run>),
     /// Somebody else is running it.
-    Held {
-        /// Who: host and process.
-        holder: String,
-        /// Since when.
-        since: DateTime<Utc>,
-    },
-    /// Its slot has been dealt with already.
-    SlotDone,
+    Held(Held),
+    /// Somebody has paused it.
+    Paused(Paused),
+    /// Nothing may be done now, for this reason, which is also told in words.
+    Refused(Reason, String),
+    /// Somebody was quicker: the slots have to be looked at again.
+    Moved,
     /// It was asked to stop before it had begun.
     Stopped,
+}
+
+/// What makes a job run.
+#[derive(Clone, Debug)]
+pub enum Start {
+    /// Somebody wants it to.
+    Manual,
+    /// A slot is due.
+    Scheduled {
+        /// The slot.
+        due: Due,
+        /// How long the hours last in which the job may run; none if for ever.
+        open_for: Option<Duration>,
+    },
 }
 
 impl Runner {
@@ -87,56 +114,78 @@ impl Runner {
     ///
     /// # Errors
     ///
-    /// When the store does not answer, or when its schema is one that nothing may be deleted from
-    /// ([`ErrorKind::Schema`]). A run that began and failed is not an error here but an
+    /// When the store does not answer. A run that began and failed is not an error here but an
     /// [`Outcome`].
     pub async fn run(
         &self,
         job: &Arc<dyn Job>,
-        slot: Option<DateTime<Utc>>,
-        trigger: Trigger,
+        start: Start,
         stop: &Stop,
         progress: &Progress,
     ) -> storage::Result<Ran> {
         if let Some(why) = self.store.schema().await?.refusal() {
-            return Err(Error { backend: BACKEND, op: "run the job", kind: ErrorKind::Schema, source: why.into() });
+            return Ok(Ran::Refused(Reason::Schema, why));
+        }
+        // The clocks of a slot have been judged by whoever found it due.
+        if matches!(start, Start::Manual)
+            && let Some(why) = self.clocks.ask(&*self.store).await?
+        {
+            return Ok(Ran::Refused(Reason::Clock, why));
         }
         // In this order, and before the lease is asked for: whoever asks to stop and then looks at
         // what is running either keeps us from beginning or waits for our end.
-        let _running = self.running.begin(job.name());
+        let _running = self.running.begin(job.name(), progress);
         if stop.requested().is_some() {
             return Ok(Ran::Stopped);
         }
-        let claim = Claim {
-            job: job.name(),
-            slot,
-            trigger,
-            holder: self.holder.clone(),
-            workers: job.workers(),
-            ttl: self.lease.ttl.0,
+        let (due, open_for) = match start {
+            Start::Manual => (None, None),
+            Start::Scheduled { due, open_for } => (Some(due), open_for),
         };
-        let lease = match self.store.claim(&claim).await? {
-            Claimed::Won(lease) => lease,
-            Claimed::Held { holder, since } => return Ok(Ran::Held { holder, since }),
-            Claimed::SlotDone => return Ok(Ran::SlotDone),
+        let claim =
+            Claim { job: job.name(), due, holder: self.holder.clone(), workers: job.workers(), ttl: self.lease.ttl.0 };
+        let claimed = self.store.claim(&claim).await?;
+        let lease = match claimed {
+            Claimed::Won(won) => {
+                let Won { lease, lost } = *won;
+                self.learn_lost(job.name(), lost.as_ref());
+                lease
+            }
+            Claimed::Held(held) => return Ok(Ran::Held(held)),
+            Claimed::Paused(paused) => return Ok(Ran::Paused(paused)),
+            Claimed::Moved => return Ok(Ran::Moved),
+            Claimed::Exhausted(lost) => {
+                self.learn_lost(job.name(), lost.as_deref());
+                tracing::error!(job.name = job.name(), "its runs were lost again and again: the slot is given up");
+                self.metrics.slots(job.name(), BACKEND, Fate::Ran, 1);
+                return Ok(Ran::Moved);
+            }
         };
+        if let Some(due) = &claim.due {
+            self.count_passed(job.name(), &due.before);
+        }
         self.metrics.job_running(job.name(), BACKEND, true);
         self.metrics.lease_held(job.name(), BACKEND, true);
         self.show(job.name(), |shown| shown.running = Some(lease.run.clone()));
         let begun = Instant::now();
-        let (result, report) = self.work(job, &lease, stop, progress).await;
-        let run = self.finish(job, &lease, result, report).await;
-        let outcome = run.outcome.unwrap_or(Outcome::Lost);
+        let (result, report) = self.work(job, &lease, open_for, stop, progress).await;
+        let retries = claim.due.as_ref().map_or(0, |due| due.retries);
+        let (run, is_written) = self.finish(job, &lease, retries, result, report).await;
         self.metrics.job_idle(job.name(), BACKEND);
-        self.metrics.job_run(job.name(), BACKEND, outcome, Some(begun.elapsed()));
-        self.metrics.job_last_run(job.name(), BACKEND, run.finished_at);
-        if outcome == Outcome::Succeeded {
-            self.metrics.job_last_success(job.name(), BACKEND, run.finished_at);
+        // Otherwise whoever takes over writes its end, and counts it.
+        if is_written {
+            let outcome = run.outcome.unwrap_or(Outcome::Lost);
+            self.metrics.job_run(job.name(), BACKEND, outcome, Some(begun.elapsed()));
+            self.metrics.job_last_run(job.name(), BACKEND, run.finished_at);
+            if outcome == Outcome::Succeeded {
+                self.metrics.job_last_success(job.name(), BACKEND, run.finished_at);
+            }
         }
+        let outcome = run.outcome;
         self.show(job.name(), |shown| {
             shown.running = None;
             shown.last_run = Some(run.clone());
-            if outcome == Outcome::Succeeded {
+            if outcome == Some(Outcome::Succeeded) {
                 shown.last_success = run.finished_at;
             }
         });
@@ -148,11 +197,35 @@ impl Runner {
         Ok(Ran::Ended(Box::new(run)))
     }
 
+    /// Counts the run that the last holder left behind: nobody else does.
+    fn learn_lost(&self, job: &'static str, lost: Option<&Run>) {
+        if let Some(lost) = lost {
+            self.metrics.job_run(job, BACKEND, Outcome::Lost, None);
+            tracing::warn!(
+                job.name = job, run.id = %lost.run_id, run.holder = %lost.holder, rows.deleted = lost.report.deleted,
+                "{} has left its run of {job} behind; it is marked lost", lost.holder
+            );
+        }
+    }
+
+    /// Counts what became of slots that were not run, or not to their end.
+    pub(super) fn count_passed(&self, job: &'static str, conclusion: &Conclusion) {
+        self.metrics.slots(job, BACKEND, Fate::Ran, conclusion.begun);
+        for passed in &conclusion.passed {
+            let fate = passed.reason.fate();
+            self.metrics.slots(job, BACKEND, fate, passed.count);
+            if fate == Fate::Skipped {
+                self.metrics.job_skipped(job, BACKEND, passed.count);
+            }
+        }
+    }
+
     /// Works in a task of its own, which is never dropped half way, while the lease is kept.
     async fn work(
         &self,
         job: &Arc<dyn Job>,
         lease: &Lease,
+        open_for: Option<Duration>,
         stop: &Stop,
         progress: &Progress,
     ) -> (storage::Result<()>, Report) {
@@ -169,14 +242,18 @@ impl Runner {
                 (result, report)
             }
         });
-        let deadline = tokio::time::sleep(job.plan().deadline);
+        let (limit, over) = match open_for {
+            Some(open_for) if open_for < job.plan().deadline => (open_for, StopReason::Window),
+            _ => (job.plan().deadline, StopReason::Deadline),
+        };
+        let deadline = tokio::time::sleep(limit);
         let ended = async {
             tokio::pin!(task);
             tokio::pin!(deadline);
             loop {
                 tokio::select! {
                     ended = &mut task => return ended,
-                    () = &mut deadline, if own.requested().is_none() => own.request(StopReason::Deadline),
+                    () = &mut deadline, if own.requested().is_none() => own.request(over),
                     () = stop.wait(), if own.requested().is_none() => {
                         own.request(stop.requested().unwrap_or(StopReason::Shutdown));
                     }
@@ -191,8 +268,16 @@ impl Runner {
         })
     }
 
-    /// Writes the run's end, as far as it is still ours to write.
-    async fn finish(&self, job: &Arc<dyn Job>, lease: &Lease, result: storage::Result<()>, report: Report) -> Run {
+    /// Writes the run's end, as far as it is still ours to write. Returns the run, and whether
+    /// history has it.
+    async fn finish(
+        &self,
+        job: &Arc<dyn Job>,
+        lease: &Lease,
+        retries: u32,
+        result: storage::Result<()>,
+        report: Report,
+    ) -> (Run, bool) {
         let error = result.as_ref().err().map(Error::chain);
         let outcome = match &result {
             Err(error) if error.kind == ErrorKind::Fenced => Outcome::Lost,
@@ -201,23 +286,52 @@ impl Runner {
             Ok(()) if report.more || report.stopped.is_some() => Outcome::Partial,
             Ok(()) => Outcome::Succeeded,
         };
+        let slot = match outcome {
+            Outcome::Failed if lease.attempts < retries => SlotAfter::Again(self.wait_before(lease.attempts)),
+            Outcome::Partial if report.stopped == Some(StopReason::Shutdown) => SlotAfter::HandedOver,
+            Outcome::Lost => SlotAfter::HandedOver,
+            _ => SlotAfter::Done,
+        };
         let counted = report.deleted;
-        let finish = Finish { outcome, error, report };
-        match self.store.finish(lease, &finish).await {
+        let finish = Finish { outcome, error, report, slot };
+        match self.write(lease, &finish).await {
             Ok(run) => {
                 // A batch may have been committed without its answer reaching us: the store knows.
                 let missed = run.report.deleted.saturating_sub(counted);
                 let Deletes { table, reason } = job.deletes();
                 self.metrics.rows_deleted(job.name(), BACKEND, table, reason, missed);
-                run
+                if run.slot.is_some() && slot == SlotAfter::Done {
+                    self.metrics.slots(job.name(), BACKEND, Fate::Ran, 1);
+                }
+                (run, true)
             }
             Err(error) => {
                 tracing::error!(run.id = %lease.run.run_id, error = error.chain(), "the run's report could not be written; the next run marks it lost");
                 let Finish { error: first, report, .. } = finish;
                 let error = first.or_else(|| Some(error.chain()));
-                Run { outcome: Some(Outcome::Lost), error, report, ..lease.run.clone() }
+                (Run { outcome: Some(Outcome::Lost), error, report, ..lease.run.clone() }, false)
             }
         }
+    }
+
+    /// Writes the run's end, again and again while the lease may still be ours.
+    async fn write(&self, lease: &Lease, finish: &Finish) -> storage::Result<Run> {
+        let begun = Instant::now();
+        loop {
+            match self.store.finish(lease, finish).await {
+                Err(error) if error.kind.may_pass() && begun.elapsed() < self.lease.ttl.0 => {
+                    tracing::warn!(run.id = %lease.run.run_id, error = error.chain(), "the run's report could not be written yet");
+                    tokio::time::sleep(REPORTING).await;
+                }
+                ended => return ended,
+            }
+        }
+    }
+
+    /// How long to wait before a run that failed is tried again: as long as a lease lasts, and
+    /// twice as long after each time that it has failed before.
+    fn wait_before(&self, attempts: u32) -> Duration {
+        (self.lease.ttl.0 * 2_u32.saturating_pow(attempts.min(16))).min(LONGEST_WAIT)
     }
 
     /// Changes what the board shows of `job`.

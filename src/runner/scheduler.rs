@@ -7,39 +7,38 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use chrono::{DateTime, Utc};
-use tokio::task::JoinSet;
+use chrono::{DateTime, TimeDelta, Utc};
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::Instant;
 
-use super::{Heartbeat, Ran, Runner};
+use super::attempt::{Attempt, Learned};
+use super::due::{Blocked, Policy};
+use super::{Heartbeat, Runner, Told};
 use crate::jobs::{BACKEND, Job};
 use crate::model::clock;
-use crate::schedule::{Bell, Schedule};
-use crate::storage::{self, Leases};
-use crate::work::{Progress, Stop, Trigger};
-
-/// After an attempt that came to nothing, the next one waits this long.
-const RETRY: Duration = Duration::from_secs(5);
+use crate::schedule::{self, Bell, Schedule};
+use crate::work::Stop;
 
 /// Starts jobs on schedule.
 #[derive(Debug)]
 pub struct Scheduler {
     runner: Arc<Runner>,
     jobs: Vec<Scheduled>,
-    attempts: JoinSet<(usize, Attempt)>,
+    attempts: JoinSet<(usize, Learned)>,
 }
 
 /// A job and its schedule.
 pub struct Scheduled {
     job: Arc<dyn Job>,
-    schedule: Schedule,
+    policy: Arc<Policy>,
     /// The newest slot that has been dealt with, as far as this process knows.
     last: Option<DateTime<Utc>>,
-    /// An attempt is on its way.
-    busy: bool,
+    /// An attempt is on its way, for this slot.
+    attempted: Option<DateTime<Utc>>,
     not_before: Instant,
-    /// What was said last, so that a lasting problem is not told every few seconds.
-    complaint: Option<String>,
+    told: Told,
+    /// Since which slot this process has been kept from running it, and why.
+    blocked: Option<Blocked>,
 }
 
 impl std::fmt::Debug for Scheduled {
@@ -48,23 +47,58 @@ impl std::fmt::Debug for Scheduled {
     }
 }
 
-/// What came of an attempt to deal with a slot.
-#[derive(Debug)]
-struct Attempt {
-    /// The newest slot known to be dealt with.
-    last: Option<DateTime<Utc>>,
-    complaint: Option<String>,
-}
-
 impl Scheduled {
-    /// `job`, to be started by `schedule`.
-    pub fn new(job: Arc<dyn Job>, schedule: Schedule) -> Self {
-        Self { job, schedule, last: None, busy: false, not_before: Instant::now(), complaint: None }
+    /// `job`, to be started by `schedule` in the way that `settings` and its own plan say.
+    /// `deployment` tells its splay from that of other deployments.
+    ///
+    /// # Errors
+    ///
+    /// When schedule or window cannot be read; the configuration has been checked for that.
+    pub fn new(job: Arc<dyn Job>, settings: &schedule::Settings, deployment: &str) -> Result<Self, String> {
+        let plan = job.plan();
+        let schedule = Schedule::parse(&plan.schedule, settings.timezone).map_err(|error| error.to_string())?;
+        let window = plan.window.map(|window| window.parse()).transpose()?;
+        let seed = format!("{deployment}/{}", job.name());
+        let delay = schedule::splay(settings.splay.0, &seed);
+        let policy = Policy {
+            schedule,
+            delay: TimeDelta::from_std(delay).unwrap_or_default(),
+            zone: settings.timezone,
+            catch_up: settings.catch_up,
+            window,
+            retries: plan.retries,
+        };
+        Ok(Self {
+            job,
+            policy: Arc::new(policy),
+            last: None,
+            attempted: None,
+            not_before: Instant::now(),
+            told: Told::default(),
+            blocked: None,
+        })
     }
 
     /// The slot that is due and, as far as we know, not dealt with.
     fn due(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        self.schedule.latest(now).filter(|slot| self.last.is_none_or(|last| *slot > last))
+        self.policy.latest(now).filter(|slot| self.last.is_none_or(|last| *slot > last))
+    }
+
+    fn learn(&mut self, learned: Learned) {
+        let attempted = self.attempted.take();
+        // Not the later of the two: a clock that was wrong may have been put right.
+        self.last = learned.last.or(self.last);
+        self.not_before = Instant::now() + learned.rest;
+        self.blocked = match learned.blocked {
+            Some(reason) if self.blocked.is_some_and(|blocked| blocked.reason == reason) => self.blocked,
+            Some(reason) => attempted.map(|since| Blocked { since, reason }),
+            None => None,
+        };
+        if self.told.is_new(learned.complaint.as_deref())
+            && let Some(complaint) = &learned.complaint
+        {
+            tracing::warn!(job.name = self.job.name(), "{} does not run: {complaint}", self.job.name());
+        }
     }
 }
 
@@ -104,19 +138,25 @@ impl Scheduler {
     fn start_due(&mut self, stop: &Stop) {
         let now = clock::now();
         for (index, job) in self.jobs.iter_mut().enumerate() {
-            if job.busy || Instant::now() < job.not_before {
+            if job.attempted.is_some() || Instant::now() < job.not_before {
                 continue;
             }
             let Some(slot) = job.due(now) else { continue };
-            job.busy = true;
-            let attempt = attempt(Arc::clone(&self.runner), Arc::clone(&job.job), slot, job.last, stop.clone());
-            self.attempts.spawn(async move { (index, attempt.await) });
+            job.attempted = Some(slot);
+            let attempt = Attempt {
+                runner: Arc::clone(&self.runner),
+                job: Arc::clone(&job.job),
+                policy: Arc::clone(&job.policy),
+                blocked: job.blocked,
+                stop: stop.clone(),
+            };
+            self.attempts.spawn(async move { (index, attempt.make().await) });
         }
     }
 
     /// Shows when `job` is due next, and returns it.
     fn announce(&self, job: &Scheduled, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let next = job.schedule.next(now);
+        let next = job.policy.next_start(now);
         self.runner.metrics.job_next_run(job.job.name(), BACKEND, next);
         self.runner.show(job.job.name(), |shown| shown.next_run = next);
         next
@@ -126,63 +166,19 @@ impl Scheduler {
     /// and never longer than the heartbeat allows.
     fn patience(&self) -> Duration {
         let now = clock::now();
-        let overdue = self.jobs.iter().filter(|job| !job.busy && job.due(now).is_some());
+        let overdue = self.jobs.iter().filter(|job| job.attempted.is_none() && job.due(now).is_some());
         let retry = overdue.map(|job| job.not_before.saturating_duration_since(Instant::now())).min();
         retry.unwrap_or(Heartbeat::PERIOD).min(Heartbeat::PERIOD)
     }
 
-    fn learn(&mut self, ended: Result<(usize, Attempt), tokio::task::JoinError>) {
-        let (index, attempt) = match ended {
-            Ok(ended) => ended,
+    fn learn(&mut self, ended: Result<(usize, Learned), JoinError>) {
+        match ended {
+            Ok((index, learned)) => self.jobs[index].learn(learned),
             Err(error) => {
                 // Which job it was is not known any more; the panic itself has been logged.
                 tracing::error!(%error, "an attempt to start a job broke off");
-                self.jobs.iter_mut().for_each(|job| job.busy = false);
-                return;
-            }
-        };
-        let job = &mut self.jobs[index];
-        job.busy = false;
-        job.last = job.last.max(attempt.last);
-        if let Some(complaint) = &attempt.complaint {
-            job.not_before = Instant::now() + RETRY;
-            if job.complaint.as_ref() != Some(complaint) {
-                tracing::warn!(job.name = job.job.name(), "{} does not run: {complaint}", job.job.name());
+                self.jobs.iter_mut().for_each(|job| job.attempted = None);
             }
         }
-        job.complaint = attempt.complaint;
-    }
-}
-
-/// Deals with `slot`, unless it turns out that somebody has.
-async fn attempt(
-    runner: Arc<Runner>,
-    job: Arc<dyn Job>,
-    slot: DateTime<Utc>,
-    last: Option<DateTime<Utc>>,
-    stop: Stop,
-) -> Attempt {
-    let ran: storage::Result<(DateTime<Utc>, Option<Ran>)> = async {
-        // A job that was never seen before starts with the next slot, not with one of the past.
-        let last = match last {
-            Some(last) => last,
-            None => runner.store.last_slot(job.name(), slot).await?,
-        };
-        if slot <= last {
-            return Ok((last, None));
-        }
-        let ran = runner.run(&job, Some(slot), Trigger::Schedule, &stop, &Progress::new()).await?;
-        Ok((last, Some(ran)))
-    }
-    .await;
-    match ran {
-        Ok((last, None | Some(Ran::Stopped))) => Attempt { last: Some(last), complaint: None },
-        Ok((_, Some(Ran::Ended(_) | Ran::SlotDone))) => Attempt { last: Some(slot), complaint: None },
-        // Not done until its holder has closed the slot: it may die before.
-        Ok((last, Some(Ran::Held { holder, since }))) => Attempt {
-            last: Some(last),
-            complaint: Some(format!("it has been running on {holder} since {}", since.format("%Y-%m-%dT%H:%M:%SZ"))),
-        },
-        Err(error) => Attempt { last, complaint: Some(error.chain()) },
     }
 }

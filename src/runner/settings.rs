@@ -1,4 +1,4 @@
-//! The tables `[lease]` and `[history]`.
+//! The tables `[lease]`, `[clock]` and `[history]`.
 
 use std::time::Duration;
 
@@ -32,6 +32,36 @@ impl LeaseSettings {
             "ttl",
             format!("{} cannot work: write a length from \"500ms\" to \"10m\"; \"10s\" is the default", self.ttl),
         )]
+    }
+}
+
+/// When the clocks are not to be trusted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClockSettings {
+    /// How far the clocks of this machine and of the database may be apart, or one of them jump,
+    /// before jobs that delete rest.
+    pub max_skew: Span,
+}
+
+impl Default for ClockSettings {
+    fn default() -> Self {
+        Self { max_skew: Span::secs(30) }
+    }
+}
+
+impl ClockSettings {
+    /// What is wrong with these values together.
+    pub fn problems(&self) -> Vec<Problem> {
+        let allowed = Duration::from_millis(500)..=Duration::from_secs(60 * 60);
+        if allowed.contains(&self.max_skew.0) {
+            return Vec::new();
+        }
+        let message = format!(
+            "{} is no useful limit: write a length from \"500ms\" to \"1h\"; \"30s\" is the default",
+            self.max_skew
+        );
+        vec![Problem::new("max_skew", message)]
     }
 }
 

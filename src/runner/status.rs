@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 
 use crate::model::BackendKind;
-use crate::storage::Backlog;
+use crate::storage::{Backlog, Paused};
 use crate::work::Run;
 
 /// A snapshot of everything.
@@ -55,7 +55,9 @@ pub struct JobStatus {
     pub enabled: bool,
     /// Its schedule as it was written.
     pub schedule: String,
-    /// Its next slot; none while it is disabled.
+    /// Who has paused it, if somebody has.
+    pub paused: Option<Paused>,
+    /// When it starts next; none while it is disabled.
     pub next_run: Option<DateTime<Utc>>,
     /// The run that is going on, here or on another replica.
     pub running: Option<Run>,

@@ -6,13 +6,15 @@
 
 use std::ops::Range;
 
-use chrono::{DateTime, Datelike, Months, NaiveDate, NaiveTime, Timelike};
+use chrono::{DateTime, Datelike, Months, NaiveDate, NaiveDateTime, NaiveTime, Timelike};
 use croner::errors::CronError;
 use croner::parser::{CronParser, Seconds, Year};
 
 /// The times that a cron expression names.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Cron {
+    /// The fields, written as every other text with the same fields.
+    pub(super) text: String,
     /// For the days.
     read: croner::Cron,
     /// One bit for each matching value.
@@ -54,6 +56,7 @@ impl Cron {
             .parse(text)
             .map_err(|error| format!("is not a cron expression: {error}"))?;
         let cron = Self {
+            text: fields.join(" ").to_uppercase(),
             seconds: bits(0..60, |second| read.pattern.second_match(second)),
             minutes: bits(0..60, |minute| read.pattern.minute_match(minute)),
             hours: bits(0..24, |hour| read.pattern.hour_match(hour)),
@@ -79,6 +82,35 @@ impl Cron {
             None => (self.day_from(start.date().succ_opt()?)?, self.time_from(NaiveTime::MIN)?),
         };
         Some(date.and_time(time).and_utc().timestamp())
+    }
+
+    /// How many matching times lie from `start` on and before `end`, both as in [`Cron::first_from`].
+    pub(super) fn count(&self, start: i64, end: i64) -> Option<u64> {
+        let start = DateTime::from_timestamp(start, 0)?.naive_utc();
+        let end = DateTime::from_timestamp(end, 0)?.naive_utc();
+        let in_a_day = ones(self.hours) * ones(self.minutes) * ones(self.seconds);
+        // Whole days up to the last, with what the first has after its midnight and the last has too.
+        let mut count = self.times_before(end);
+        let mut day = self.day_from(start.date());
+        while let Some(date) = day.filter(|date| *date < end.date()) {
+            count += in_a_day;
+            day = self.day_from(date.succ_opt()?);
+        }
+        Some(count - self.times_before(start))
+    }
+
+    /// How many matching times the day of `wall` has before it.
+    fn times_before(&self, wall: NaiveDateTime) -> u64 {
+        if !self.has_day(wall.date()) {
+            return 0;
+        }
+        let below = |mask: u64, value: u32| ones(mask & !(u64::MAX << value));
+        let (hour, minute) = (wall.hour(), wall.minute());
+        let hours = below(self.hours, hour) * ones(self.minutes) * ones(self.seconds);
+        let minutes = if has(self.hours, hour) { below(self.minutes, minute) * ones(self.seconds) } else { 0 };
+        let is_listed = has(self.hours, hour) && has(self.minutes, minute);
+        let seconds = if is_listed { below(self.seconds, wall.second()) } else { 0 };
+        hours + minutes + seconds
     }
 
     fn day_from(&self, mut date: NaiveDate) -> Option<NaiveDate> {
@@ -123,6 +155,10 @@ impl Cron {
 
 fn bits(values: Range<u32>, matches: impl Fn(u32) -> Result<bool, CronError>) -> u64 {
     values.filter(|value| matches(*value).unwrap_or(false)).fold(0, |mask, value| mask | 1 << value)
+}
+
+fn ones(mask: u64) -> u64 {
+    mask.count_ones().into()
 }
 
 fn has(mask: u64, value: u32) -> bool {

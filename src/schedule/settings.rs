@@ -1,9 +1,11 @@
 //! The table `[schedule]`.
 
+use std::time::Duration;
+
 use chrono_tz::{TZ_VARIANTS, Tz};
 use serde::{Deserialize, Deserializer, Serialize, de::Error};
 
-use crate::model::setting::Problem;
+use crate::model::setting::{Problem, Span};
 
 /// What the schedules of all jobs have in common.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,18 +14,40 @@ pub struct Settings {
     /// The time zone of the cron fields and of `@daily` and its like, by its IANA name.
     #[serde(deserialize_with = "zone")]
     pub timezone: Tz,
+    /// What becomes of slots that nobody could run.
+    pub catch_up: CatchUp,
+    /// The longest that a job waits after its slot. How long it really waits is always the same, and
+    /// different in other deployments.
+    pub splay: Span,
+}
+
+/// What becomes of slots that fell due while nobody could run them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CatchUp {
+    /// The latest of them is run, once for however many there were.
+    Latest,
+    /// None of them is run.
+    None,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { timezone: Tz::UTC }
+        Self { timezone: Tz::UTC, catch_up: CatchUp::Latest, splay: Span::secs(0) }
     }
 }
 
 impl Settings {
     /// What is wrong with these values together.
     pub fn problems(&self) -> Vec<Problem> {
-        Vec::new()
+        if self.splay.0 <= Duration::from_secs(60 * 60) {
+            return Vec::new();
+        }
+        let message = format!(
+            "{} is longer than anybody expects a job to wait: write \"1h\" or less; \"0s\" is the default",
+            self.splay
+        );
+        vec![Problem::new("splay", message)]
     }
 }
 
@@ -66,17 +90,20 @@ fn similar(name: &str) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn read(name: &str) -> Result<Settings, String> {
-        serde_json::from_value(serde_json::json!({ "timezone": name })).map_err(|error| error.to_string())
+        serde_json::from_value(json!({ "timezone": name })).map_err(|error| error.to_string())
     }
 
     #[test]
     fn a_zone_is_read_and_written_by_its_iana_name() {
         let settings = read("Europe/Oslo").unwrap();
         assert_eq!(settings.timezone, Tz::Europe__Oslo);
-        assert_eq!(serde_json::to_value(&settings).unwrap(), serde_json::json!({ "timezone": "Europe/Oslo" }));
+        let written = json!({ "timezone": "Europe/Oslo", "catch_up": "latest", "splay": "0s" });
+        assert_eq!(serde_json::to_value(&settings).unwrap(), written);
         assert_eq!(serde_json::from_str::<Settings>("{}").unwrap(), Settings::default());
     }
 

@@ -19,7 +19,7 @@ const HOUR: i64 = 60 * 60;
 const DAY: i64 = 24 * HOUR;
 /// More than lies between any two offsets of a zone, as each is less than a day. (Samoa's are 25
 /// hours apart.)
-const OFFSETS: i64 = 2 * DAY;
+pub(super) const OFFSETS: i64 = 2 * DAY;
 /// Every schedule has a slot within the 400 years after which the calendar repeats itself.
 const LOOK_BACK: i64 = 401 * 366 * DAY;
 
@@ -86,7 +86,7 @@ fn next_fixed(cron: &Cron, zone: Tz, after: i64) -> Option<i64> {
 }
 
 /// When the clock shows `wall` for the first time, or has jumped over it.
-fn instant_of(zone: Tz, wall: i64) -> Option<i64> {
+pub(super) fn instant_of(zone: Tz, wall: i64) -> Option<i64> {
     let wall = DateTime::from_timestamp(wall, 0)?.naive_utc();
     match zone.from_local_datetime(&wall) {
         LocalResult::Single(instant) | LocalResult::Ambiguous(instant, _) => Some(instant.timestamp()),
@@ -117,7 +117,7 @@ fn next_in_cadence(cron: &Cron, zone: Tz, after: i64) -> Option<i64> {
 }
 
 /// The first instant at which `zone` has another offset than at `start`, or the one after `end`.
-fn change(zone: Tz, start: i64, end: i64) -> Option<i64> {
+pub(super) fn change(zone: Tz, start: i64, end: i64) -> Option<i64> {
     let before = offset(zone, start)?;
     let mut same = start;
     while same < end {
@@ -141,7 +141,7 @@ fn change(zone: Tz, start: i64, end: i64) -> Option<i64> {
 }
 
 /// What the clock shows more than Greenwich.
-fn offset(zone: Tz, instant: i64) -> Option<i64> {
+pub(super) fn offset(zone: Tz, instant: i64) -> Option<i64> {
     let instant = DateTime::from_timestamp(instant, 0)?.naive_utc();
     Some(zone.offset_from_utc_datetime(&instant).fix().local_minus_utc().into())
 }

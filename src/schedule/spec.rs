@@ -1,10 +1,12 @@
 //! The text of a schedule.
 
 use std::fmt;
+use std::time::Duration;
 
 use chrono_tz::Tz;
 
 use super::cron::Cron;
+use crate::model::setting::Span;
 
 /// When a job is due: an endless series of slots.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,6 +59,39 @@ impl Schedule {
         match rule(text) {
             Ok(rule) => Ok(Self { text: text.to_owned(), zone, rule }),
             Err(problem) => Err(ParseError { text: text.to_owned(), problem }),
+        }
+    }
+
+    /// The schedule in full: its rule, and its zone if that matters, as in `30 3 * * * Europe/Oslo`
+    /// or `every 15m`. However it was written, the same fields are described by the same text, so
+    /// that texts can be compared; [`Schedule::parse_described`] reads it back.
+    pub fn describe(&self) -> String {
+        match &self.rule {
+            Rule::Every(seconds) => format!("every {}", Span::secs(seconds.unsigned_abs())),
+            Rule::Cron(cron) => format!("{} {}", cron.text, self.zone),
+        }
+    }
+
+    /// Reads what [`Schedule::describe`] wrote, perhaps in another version of this program.
+    ///
+    /// # Errors
+    ///
+    /// When it is no schedule, or its zone is not known here.
+    pub fn parse_described(text: &str) -> Result<Self, ParseError> {
+        let problem = |problem: &str| ParseError { text: text.to_owned(), problem: problem.to_owned() };
+        if text.starts_with("every ") {
+            return Self::parse(text, Tz::UTC);
+        }
+        let (fields, zone) = text.rsplit_once(' ').ok_or_else(|| problem("names no time zone"))?;
+        let zone = zone.parse().map_err(|_| problem("ends in a time zone that is not known here"))?;
+        Self::parse(fields, zone)
+    }
+
+    /// How far apart its slots are, where that is always the same: with `every`.
+    pub fn period(&self) -> Option<Duration> {
+        match &self.rule {
+            Rule::Every(seconds) => Some(Duration::from_secs(seconds.unsigned_abs())),
+            Rule::Cron(_) => None,
         }
     }
 }
@@ -209,6 +244,48 @@ mod tests {
         for text in ["*/15 * * * *", "@Daily", "every 1h 30m"] {
             assert_eq!(Schedule::parse(&format!(" {text} "), Tz::UTC).unwrap().to_string(), text);
         }
+    }
+
+    #[test]
+    fn a_description_is_the_same_however_the_schedule_was_written() {
+        for (written, zone, described) in [
+            ("30 3 * * *", Tz::Europe__Oslo, "30 3 * * * Europe/Oslo"),
+            (" 30\t3 *  * mon-Fri ", Tz::Europe__Oslo, "30 3 * * MON-FRI Europe/Oslo"),
+            ("15 30 3 * jan sun", Tz::UTC, "15 30 3 * JAN SUN UTC"),
+            ("@Daily", Tz::America__New_York, "0 0 * * * America/New_York"),
+            ("@midnight", Tz::America__New_York, "0 0 * * * America/New_York"),
+            ("every 15m", Tz::UTC, "every 15m"),
+            ("Every  900 s", Tz::Europe__Oslo, "every 15m"),
+            ("every 90m", Tz::UTC, "every 1h 30m"),
+            ("every 1w", Tz::UTC, "every 7d"),
+        ] {
+            let schedule = Schedule::parse(written, zone).unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(schedule.describe(), described, "{written}");
+            let again = Schedule::parse_described(described).unwrap_or_else(|error| panic!("{error}"));
+            assert_eq!(again.describe(), described, "{written}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_description_is_refused() {
+        for (text, expected) in [
+            ("", "names no time zone"),
+            ("@daily", "names no time zone"),
+            ("30 3 * * *", "ends in a time zone that is not known here"),
+            ("30 3 * * * Europe/Nargothrond", "ends in a time zone that is not known here"),
+            ("30 3 * * Europe/Oslo", "has 4 fields"),
+            ("every parsec", "is not a length of time"),
+        ] {
+            let message = Schedule::parse_described(text).unwrap_err().to_string();
+            assert!(message.contains(expected), "{message}");
+        }
+    }
+
+    #[test]
+    fn only_every_has_a_period() {
+        let period = |text| Schedule::parse(text, Tz::Europe__Oslo).unwrap().period();
+        assert_eq!(period("every 1h 30m"), Some(Duration::from_secs(90 * 60)));
+        assert_eq!(period("*/15 * * * *"), None);
     }
 
     #[test]

@@ -56,6 +56,11 @@ impl ErrorKind {
     pub const ALL: [Self; 6] =
         [Self::Unavailable, Self::Timeout, Self::Denied, Self::Schema, Self::Fenced, Self::Other];
 
+    /// Whether the same operation may succeed a little later.
+    pub const fn may_pass(self) -> bool {
+        matches!(self, Self::Unavailable | Self::Timeout)
+    }
+
     /// The word for the label `kind`.
     pub const fn name(self) -> &'static str {
         match self {

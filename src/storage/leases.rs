@@ -6,18 +6,27 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use uuid::Uuid;
 
-use super::Result;
+use super::{Conclusion, Held, Paused, Result};
 use crate::work::{Run, Trigger};
+
+/// A slot to run.
+#[derive(Clone, Debug)]
+pub struct Due {
+    /// The slot.
+    pub slot: DateTime<Utc>,
+    /// What became of those before it.
+    pub before: Conclusion,
+    /// How many of its runs may fail and be tried again.
+    pub retries: u32,
+}
 
 /// A wish to run a job.
 #[derive(Clone, Debug)]
 pub struct Claim {
     /// The job's name.
     pub job: &'static str,
-    /// The slot to run for; none by hand.
-    pub slot: Option<DateTime<Utc>>,
-    /// What makes it run.
-    pub trigger: Trigger,
+    /// The slot to run; none by hand.
+    pub due: Option<Due>,
     /// Who wants to run it, for people: host and process.
     pub holder: String,
     /// Connections that will write for the run, each with a fence of its own.
@@ -26,20 +35,35 @@ pub struct Claim {
     pub ttl: Duration,
 }
 
+impl Claim {
+    /// What makes the job run.
+    pub fn trigger(&self) -> Trigger {
+        if self.due.is_some() { Trigger::Schedule } else { Trigger::Manual }
+    }
+}
+
 /// The answer to a [`Claim`].
 #[derive(Clone, Debug)]
 pub enum Claimed {
     /// The job is ours to run.
-    Won(Box<Lease>),
+    Won(Box<Won>),
     /// Somebody else is running it.
-    Held {
-        /// Who, for people.
-        holder: String,
-        /// Since when.
-        since: DateTime<Utc>,
-    },
-    /// The slot has been dealt with already.
-    SlotDone,
+    Held(Held),
+    /// Somebody has paused it.
+    Paused(Paused),
+    /// The slots are not any more what the claim was made on.
+    Moved,
+    /// The slot was tried as often as it may be, so it is done; with the run that was left behind.
+    Exhausted(Option<Box<Run>>),
+}
+
+/// A lease that was won, and what was found with it.
+#[derive(Clone, Debug)]
+pub struct Won {
+    /// The lease.
+    pub lease: Lease,
+    /// The run that its last holder left behind, closed as `lost` now.
+    pub lost: Option<Run>,
 }
 
 /// The right to run a job once. It ends when it is released, and when it was not renewed in time.
@@ -47,6 +71,8 @@ pub enum Claimed {
 pub struct Lease {
     /// The run as it stands in the history, with outcome and counts still open.
     pub run: Run,
+    /// Runs of the same slot that failed before.
+    pub attempts: u32,
     /// Grows with every lease of this job: a newer term means that somebody took over.
     pub term: i64,
     /// Random, known only to the holder.
@@ -76,18 +102,25 @@ pub struct Fence {
     pub worker: u16,
 }
 
+/// What became of a lease that was to be renewed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renewal {
+    /// It is kept.
+    Kept,
+    /// It is kept, and somebody wants the job to pause.
+    Paused,
+    /// It is no longer ours.
+    Lost,
+}
+
 /// Leases on jobs. All times are the store's.
 #[async_trait]
 pub trait Leases: Send + Sync {
-    /// Remembers `slot` as dealt with if nothing is known of the job yet, so that a new deployment
-    /// starts with the first slot that comes. Returns the newest slot that has been dealt with.
-    async fn last_slot(&self, job: &'static str, slot: DateTime<Utc>) -> Result<DateTime<Utc>>;
-
     /// Takes the lease if it is free or has run out, and begins the run. Atomic: of two claims at
     /// once one wins. A run that its holder left open becomes `lost` first; after that none of
     /// its writes are accepted.
     async fn claim(&self, claim: &Claim) -> Result<Claimed>;
 
-    /// Keeps the lease for another `ttl`. False when it is no longer ours.
-    async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<bool>;
+    /// Keeps the lease for another `ttl`.
+    async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<Renewal>;
 }

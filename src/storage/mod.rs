@@ -5,10 +5,12 @@ mod leases;
 pub mod postgres;
 mod runs;
 mod settings;
+mod slots;
 mod sweep;
 
 pub use error::{Error, ErrorKind, Result};
-pub use leases::{Claim, Claimed, Fence, Lease, Leases};
-pub use runs::{Finish, Runs};
+pub use leases::{Claim, Claimed, Due, Fence, Lease, Leases, Renewal, Won};
+pub use runs::{Finish, Runs, SlotAfter};
 pub use settings::Settings;
+pub use slots::{Conclusion, Held, OpenSlot, Paused, Slots, Standing};
 pub use sweep::{Backlog, Batch, Candidate, Cursor, Expired, Page, Sweep};

@@ -17,6 +17,9 @@ pub use settings::Settings;
 use self::rate::Rate;
 use crate::work::Stop;
 
+/// How long to rest after a batch that failed, for a reason that may pass.
+const FAILURE_REST: Duration = Duration::from_millis(500);
+
 /// Why a writer rests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
@@ -26,11 +29,13 @@ pub enum Reason {
     LockWait,
     /// The batch took longer than it should.
     Latency,
+    /// The store did not answer.
+    Unavailable,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 3] = [Self::Rate, Self::LockWait, Self::Latency];
+    pub const ALL: [Self; 4] = [Self::Rate, Self::LockWait, Self::Latency, Self::Unavailable];
 
     /// The word in reports and in the label `reason`.
     pub const fn name(self) -> &'static str {
@@ -38,6 +43,7 @@ impl Reason {
             Self::Rate => "rate",
             Self::LockWait => "lock_wait",
             Self::Latency => "latency",
+            Self::Unavailable => "unavailable",
         }
     }
 }
@@ -100,6 +106,17 @@ impl Throttle {
             *state.waited.entry(*reason).or_default() += *rest;
         }
         rests
+    }
+
+    /// Rests after a batch that could not be done for `reason`, before it is tried again. Batches
+    /// begin small after that.
+    pub async fn after_failure(&self, reason: Reason, stop: &Stop) -> (Reason, Duration) {
+        self.state().size = self.bounds.first_size();
+        let begun = Instant::now();
+        stop.sleep(FAILURE_REST).await;
+        let rest = begun.elapsed();
+        *self.state().waited.entry(reason).or_default() += rest;
+        (reason, rest)
     }
 
     /// Seconds rested so far, by reason.

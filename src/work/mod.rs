@@ -4,9 +4,11 @@
 mod progress;
 mod report;
 mod run;
+mod slot;
 mod stop;
 
 pub use progress::Progress;
 pub use report::{Limits, Report};
 pub use run::{Outcome, Run, Trigger};
+pub use slot::{Fate, Passed, PassedSlots, Reason};
 pub use stop::{Stop, StopReason};

@@ -17,6 +17,10 @@ pub enum StopReason {
     Deadline,
     /// The lease was lost, or could not be renewed in time.
     LeaseLost,
+    /// Somebody has paused the job.
+    Paused,
+    /// The hours in which the job may run are over.
+    Window,
 }
 
 impl fmt::Display for StopReason {
@@ -25,6 +29,8 @@ impl fmt::Display for StopReason {
             Self::Shutdown => "the process is shutting down",
             Self::Deadline => "the deadline has passed",
             Self::LeaseLost => "the lease was lost",
+            Self::Paused => "the job was paused",
+            Self::Window => "the job's window has closed",
         })
     }
 }

@@ -19,6 +19,7 @@ use serde_json::json;
 pub use settings::Settings;
 
 use self::queue::Queue;
+use super::persist::persist;
 use super::{BACKEND, Deletes, Job, Plan, Workplace};
 use crate::storage::{Expired, Result, Sweep};
 use crate::throttle::{self, Signals, Throttle};
@@ -53,10 +54,9 @@ impl TtlCleanup {
         Self { settings, throttle }
     }
 
-    async fn expired(&self, store: &dyn Sweep, report: &mut Report) -> Result<Expired> {
-        let cutoff = store.cutoff(self.settings.grace.0).await?;
+    fn expired(&self, cutoff: i64, report: &mut Report) -> Expired {
         report.cutoff = DateTime::from_timestamp(cutoff, 0);
-        Ok(Expired { cutoff, buckets: self.settings.buckets.clone() })
+        Expired { cutoff, buckets: self.settings.buckets.clone() }
     }
 
     /// Walks once over what has expired. Returns whether it came to the end.
@@ -70,9 +70,7 @@ impl TtlCleanup {
         report: &mut Report,
     ) -> Result<bool> {
         let (reader, queue) = queue::pages(which, &pass.examined);
-        let reading = reader.read(store, |examined| {
-            at.metrics.rows_examined(NAME, BACKEND, DELETES.table, examined);
-        });
+        let reading = reader.read(store, throttle, at);
         let working = async {
             let workers = (0..self.workers()).map(|worker| self.work(worker, store, which, &queue, throttle, at, pass));
             // All of them are waited for, even if one fails: dropping another in its batch would
@@ -108,8 +106,12 @@ impl TtlCleanup {
                 break;
             }
             let asked = candidates.len();
-            let batch = store.delete_expired(which, &candidates, &fence).await;
-            let batch = batch.inspect_err(|_| pass.failed.store(true, Ordering::Relaxed))?;
+            let delete = || store.delete_expired(which, &candidates, &fence);
+            let batch = persist(NAME, throttle, at, delete).await;
+            let Some(batch) = batch.inspect_err(|_| pass.failed.store(true, Ordering::Relaxed))? else {
+                pass.failed.store(true, Ordering::Relaxed);
+                break;
+            };
             pass.batches.fetch_add(1, Ordering::Relaxed);
             pass.deleted.fetch_add(batch.deleted, Ordering::Relaxed);
             pass.skipped.fetch_add(asked as u64 - batch.deleted, Ordering::Relaxed);
@@ -137,8 +139,8 @@ impl Job for TtlCleanup {
     }
 
     fn plan(&self) -> Plan {
-        let Settings { enabled, schedule, deadline, .. } = &self.settings;
-        Plan { enabled: *enabled, schedule: schedule.clone(), deadline: deadline.0 }
+        let Settings { enabled, schedule, window, deadline, retries, .. } = self.settings.clone();
+        Plan { enabled, schedule, deadline: deadline.0, window, retries: retries.get() as u32 }
     }
 
     fn workers(&self) -> u16 {
@@ -146,8 +148,9 @@ impl Job for TtlCleanup {
     }
 
     fn limits(&self) -> Limits {
-        let Settings { enabled: _, schedule: _, deadline, batch_size, max_rows_per_second, workers, buckets, grace } =
-            &self.settings;
+        // When it runs is no limit of a run.
+        let Settings { enabled: _, schedule: _, window: _, retries: _, deadline, .. } = &self.settings;
+        let Settings { batch_size, max_rows_per_second, workers, buckets, grace, .. } = &self.settings;
         let limits = [
             ("deadline", json!(deadline.0.as_secs_f64())),
             ("batch_size", json!(batch_size)),
@@ -160,7 +163,6 @@ impl Job for TtlCleanup {
     }
 
     async fn run(&self, store: &dyn Sweep, at: Workplace<'_>, report: &mut Report) -> Result<()> {
-        let which = self.expired(store, report).await?;
         // Until it is known better: a run that breaks off leaves work.
         report.more = true;
         let throttle = Throttle::new(
@@ -168,6 +170,11 @@ impl Job for TtlCleanup {
             self.settings.batch_size.get() as u32,
             self.settings.max_rows_per_second.get(),
         );
+        let Some(cutoff) = persist(NAME, &throttle, at, || store.cutoff(self.settings.grace.0)).await? else {
+            report.stopped = at.stop.requested();
+            return Ok(());
+        };
+        let which = self.expired(cutoff, report);
         let first = Pass::default();
         let mut came_to_the_end = self.pass(store, &which, &throttle, at, &first, report).await?;
         let mut passed_over = first.skipped.into_inner();
@@ -179,14 +186,15 @@ impl Job for TtlCleanup {
         report.stopped = if came_to_the_end { None } else { at.stop.requested() };
         report.more = match (came_to_the_end, passed_over) {
             (true, 0) => false,
-            _ => store.any_expired(&which).await?,
+            // Not known, if it cannot be asked any more: then something may be left.
+            _ => persist(NAME, &throttle, at, || store.any_expired(&which)).await?.unwrap_or(true),
         };
         Ok(())
     }
 
     async fn preview(&self, store: &dyn Sweep) -> Result<Report> {
         let mut report = Report { limits: self.limits(), ..Report::default() };
-        let which = self.expired(store, &mut report).await?;
+        let which = self.expired(store.cutoff(self.settings.grace.0).await?, &mut report);
         let buckets = store.count_expired(&which).await?;
         report.examined = buckets.values().sum();
         report.more = report.examined > 0;

@@ -5,7 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
+use super::super::persist::persist;
+use super::super::{BACKEND, Workplace};
+use super::{DELETES, NAME};
 use crate::storage::{Candidate, Cursor, Expired, Result, Sweep};
+use crate::throttle::Throttle;
 
 /// Rows in a page. Large, because rows with one and the same TTL are walked again by each page
 /// that begins among them; some 100 bytes each.
@@ -37,14 +41,15 @@ pub(super) fn pages<'a>(which: &'a Expired, examined: &'a AtomicU64) -> (Reader<
 }
 
 impl Reader<'_> {
-    /// Reads to the end, or until the queue is closed. Returns whether it came to the end.
-    /// `examined` is told how many rows each page looked at.
-    pub(super) async fn read(self, store: &dyn Sweep, examined: impl Fn(u64)) -> Result<bool> {
+    /// Reads to the end, or until the queue is closed or the run is asked to stop. Returns whether
+    /// it came to the end.
+    pub(super) async fn read(self, store: &dyn Sweep, throttle: &Throttle, at: Workplace<'_>) -> Result<bool> {
         let mut next = Some(Cursor::default());
         while let Some(cursor) = next {
             let Ok(place) = self.pages.reserve().await else { return Ok(false) };
-            let page = store.expired(self.which, &cursor, PAGE).await?;
-            examined(page.examined);
+            let page = persist(NAME, throttle, at, || store.expired(self.which, &cursor, PAGE)).await?;
+            let Some(page) = page else { return Ok(false) };
+            at.metrics.rows_examined(NAME, BACKEND, DELETES.table, page.examined);
             self.examined.fetch_add(page.examined, Ordering::Relaxed);
             place.send(page.candidates);
             next = page.next;

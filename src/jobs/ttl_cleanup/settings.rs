@@ -15,8 +15,12 @@ pub struct Settings {
     pub enabled: bool,
     /// When it runs.
     pub schedule: String,
+    /// The hours when it may run; none for any time.
+    pub window: Option<String>,
     /// How long a run may take before it stops at a batch boundary; the next one goes on.
     pub deadline: Span,
+    /// How often a run that failed is tried again for the same slot.
+    pub retries: Bounded<0, 100>,
     /// Rows in a batch at most. Batches shrink when the database is busy and grow back.
     pub batch_size: Bounded<1, 100_000>,
     /// Rows deleted per second at most, over all workers; 0 for no limit.
@@ -36,7 +40,9 @@ impl Default for Settings {
         Self {
             enabled: true,
             schedule: "every 15m".to_owned(),
+            window: None,
             deadline: Span::secs(60 * 60),
+            retries: Bounded::new(3),
             batch_size: Bounded::new(2000),
             max_rows_per_second: Bounded::new(0),
             workers: Bounded::new(1),

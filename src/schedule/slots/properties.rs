@@ -7,7 +7,8 @@ use chrono_tz::Tz;
 use croner::parser::CronParser;
 use proptest::prelude::*;
 
-use super::{HOUR, Rule, Schedule};
+use super::{Rule, Schedule};
+use crate::schedule::any::{field, instant, text, zone};
 
 proptest! {
     #[test]
@@ -25,6 +26,14 @@ proptest! {
             prop_assert_eq!(schedule.latest(slot - TimeDelta::nanoseconds(1)), Some(before));
             before = slot;
         }
+    }
+
+    #[test]
+    fn a_schedule_read_back_from_its_description_has_the_same_slots(text in text(), zone in zone(), now in instant()) {
+        let Ok(schedule) = Schedule::parse(&text, zone) else { return Ok(()) };
+        let again = Schedule::parse_described(&schedule.describe()).unwrap();
+        prop_assert_eq!(again.describe(), schedule.describe());
+        prop_assert!(schedule.upcoming(now, 5).eq(again.upcoming(now, 5)));
     }
 
     #[test]
@@ -82,53 +91,6 @@ fn first_instant(zone: Tz, wall: NaiveDateTime) -> DateTime<Utc> {
     let later = (0..).map(|minutes| wall + TimeDelta::minutes(minutes));
     let mut instants = later.filter_map(|wall| zone.from_local_datetime(&wall).earliest());
     instants.next().unwrap().to_utc()
-}
-
-/// A field of numbers within the bounds.
-fn field(low: u32, high: u32) -> impl Strategy<Value = String> {
-    prop_oneof![
-        2 => Just("*".to_owned()),
-        1 => (1..=high - low).prop_map(|step| format!("*/{step}")),
-        3 => (low..=high).prop_map(|value| value.to_string()),
-        1 => (low..high, low..=high).prop_map(|(one, other)| format!("{one},{other}")),
-        1 => (low..high).prop_flat_map(move |first| (Just(first), first + 1..=high))
-            .prop_map(|(first, last)| format!("{first}-{last}")),
-    ]
-}
-
-fn text() -> impl Strategy<Value = String> {
-    let fields = (field(0, 59), field(0, 23), field(1, 31), field(1, 12), field(0, 7));
-    prop_oneof![
-        9 => fields.prop_map(|(minute, hour, day, month, weekday)| format!("{minute} {hour} {day} {month} {weekday}")),
-        1 => (1..100_000_u32).prop_map(|seconds| format!("every {seconds}s")),
-    ]
-}
-
-fn zone() -> impl Strategy<Value = Tz> {
-    prop::sample::select(vec![
-        Tz::UTC,
-        Tz::Europe__Oslo,
-        Tz::America__New_York,
-        Tz::America__Sao_Paulo,
-        Tz::Australia__Lord_Howe,
-        Tz::Asia__Kathmandu,
-        Tz::Asia__Beirut,
-        Tz::Africa__Casablanca,
-        Tz::Pacific__Apia,
-    ])
-}
-
-/// Any instant, and more often one near a change of the clocks.
-fn instant() -> impl Strategy<Value = DateTime<Utc>> {
-    let changes = ["2026-03-29T01:00:00Z", "2026-10-25T01:00:00Z", "2026-03-08T07:00:00Z", "2026-11-01T06:00:00Z"];
-    let more = ["2026-04-04T15:00:00Z", "2026-10-03T15:30:00Z", "2018-11-04T03:00:00Z", "2011-12-30T10:00:00Z"];
-    let changes: Vec<i64> =
-        changes.into_iter().chain(more).map(|change| change.parse::<DateTime<Utc>>().unwrap().timestamp()).collect();
-    prop_oneof![
-        946_684_800..4_102_444_800_i64,
-        (prop::sample::select(changes), -30 * HOUR..30 * HOUR).prop_map(|(change, seconds)| change + seconds),
-    ]
-    .prop_map(|seconds| DateTime::from_timestamp(seconds, 0).unwrap())
 }
 
 /// Whether a clock on the wall shows a time that five fields of numbers name.

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgSslMode};
-use sqlx::{ConnectOptions, Connection, Executor, PgConnection};
+use sqlx::{ConnectOptions, Connection, PgConnection};
 use url::Url;
 
 use super::settings::{Settings, SslMode};
@@ -63,11 +63,28 @@ pub(super) fn options(settings: &Settings) -> Result<PgConnectOptions, sqlx::Err
 pub(super) fn pool(settings: &Settings, options: PgConnectOptions) -> PgPool {
     let connections = |size: u64| u32::try_from(size).unwrap_or(u32::MAX);
     PgPoolOptions::new()
-        .min_connections(connections(settings.pool.min_size.get()))
-        .max_connections(connections(settings.pool.max_size.get()))
+        .min_connections(connections(settings.pool.min_size.get().min(settings.pool.max_size.get() - 1)))
+        // One of them is the reserved one.
+        .max_connections(connections(settings.pool.max_size.get() - 1))
         .acquire_timeout(settings.pool.timeout.0)
-        .test_before_acquire(false)
-        .before_acquire(|connection, meta| {
+        .asked_before_use()
+        .connect_lazy_with(options)
+}
+
+/// A pool of one connection. Whoever asks for it waits for `patience` at most.
+pub(super) fn reserved(patience: Duration, options: PgConnectOptions) -> PgPool {
+    PgPoolOptions::new().max_connections(1).acquire_timeout(patience).asked_before_use().connect_lazy_with(options)
+}
+
+/// How connections that may be half-open are found out.
+trait AskedBeforeUse {
+    /// Asks a connection that was idle for long whether it is still one.
+    fn asked_before_use(self) -> Self;
+}
+
+impl AskedBeforeUse for PgPoolOptions {
+    fn asked_before_use(self) -> Self {
+        self.test_before_acquire(false).before_acquire(|connection, meta| {
             Box::pin(async move {
                 if meta.idle_for < SUSPICIOUS_AFTER {
                     return Ok(true);
@@ -75,15 +92,7 @@ pub(super) fn pool(settings: &Settings, options: PgConnectOptions) -> PgPool {
                 Ok(matches!(within(PROBE, connection.ping()).await, Some(Ok(()))))
             })
         })
-        // sqlx 0.9.0 can put a connection back with its transaction still open when `begin` was
-        // dropped half way (transact-rs/sqlx#4393); a lone ROLLBACK would warn on healthy ones.
-        .after_release(|connection, _| {
-            Box::pin(async move {
-                connection.execute("BEGIN; ROLLBACK").await?;
-                Ok(true)
-            })
-        })
-        .connect_lazy_with(options)
+    }
 }
 
 /// Connects once without the pool. A pool only says that it waited too long; this says why.

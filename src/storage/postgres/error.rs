@@ -2,19 +2,23 @@
 
 use std::io;
 
+use super::Op;
 use super::settings::{Settings, SslMode};
 use crate::model::BackendKind;
 use crate::storage::{Error, ErrorKind};
 
 /// Attaches to a driver's error what was tried and what the failure means.
 pub(super) trait Context<T> {
-    /// Names the operation that failed, as a verb phrase.
-    fn op(self, op: &'static str) -> Result<T, Error>;
+    /// Names the operation that failed.
+    fn op(self, op: Op) -> Result<T, Error>;
 }
 
 impl<T> Context<T> for Result<T, sqlx::Error> {
-    fn op(self, op: &'static str) -> Result<T, Error> {
-        self.map_err(|error| Error { backend: BackendKind::Postgresql, op, kind: kind(&error), source: reason(error) })
+    fn op(self, op: Op) -> Result<T, Error> {
+        self.map_err(|error| {
+            let Op { phrase, .. } = op;
+            Error { backend: BackendKind::Postgresql, op: phrase, kind: kind(&error), source: reason(error) }
+        })
     }
 }
 
@@ -33,7 +37,7 @@ fn reason(error: sqlx::Error) -> Box<dyn std::error::Error + Send + Sync> {
 }
 
 /// Why there is no connection where none was to be had, and what can be done about it.
-pub(super) fn no_connection(settings: &Settings, op: &'static str, error: sqlx::Error) -> Error {
+pub(super) fn no_connection(settings: &Settings, op: Op, error: sqlx::Error) -> Error {
     let Settings { host, port, dbname, user, sslmode, .. } = settings;
     let (kind, remedy) = (kind(&error), remedy(&error, *sslmode));
     let mut why = format!("no connection to {dbname} on {host}:{port} as {user}: {}", reason(error));
@@ -83,8 +87,8 @@ fn remedy(error: &sqlx::Error, sslmode: SslMode) -> Option<&'static str> {
 }
 
 /// An error that is ours, not the driver's.
-pub(super) fn refused(op: &'static str, kind: ErrorKind, why: impl Into<String>) -> Error {
-    Error { backend: BackendKind::Postgresql, op, kind, source: why.into().into() }
+pub(super) fn refused(op: Op, kind: ErrorKind, why: impl Into<String>) -> Error {
+    Error { backend: BackendKind::Postgresql, op: op.phrase, kind, source: why.into().into() }
 }
 
 /// The meaning of a driver's error. SQLSTATE classes are those of PostgreSQL's appendix A.

@@ -4,8 +4,8 @@ use serde::Serialize;
 use sqlx::Row;
 use uuid::Uuid;
 
-use super::Postgres;
 use super::error::Context;
+use super::{Op, Postgres};
 use crate::storage::Result;
 
 /// The identity of a deployment on PostgreSQL.
@@ -26,26 +26,26 @@ impl Postgres {
     ///
     /// [`ErrorKind::Schema`](crate::storage::ErrorKind::Schema) when our own schema is missing.
     pub async fn identity(&self) -> Result<Identity> {
-        const OP: &str = "read the deployment's identity";
-        self.measured("identity", async {
+        const OP: Op = Op { name: "identity", phrase: "read the deployment's identity" };
+        self.measured(OP, async {
             let place = self.place().await?;
             let mut tx = self.begin(OP).await?;
-            self.query(
-                "INSERT INTO maintd.deployments (deployment, system_identifier, database) \
+            tx.execute(
+                self.query(
+                    "INSERT INTO maintd.deployments (deployment, system_identifier, database) \
                  SELECT $1, system_identifier, current_database() FROM pg_control_system() \
                  ON CONFLICT DO NOTHING",
+                )
+                .bind(&place.schema),
             )
-            .bind(&place.schema)
-            .execute(&mut *tx)
-            .await
-            .op(OP)?;
-            let row = self
-                .query("SELECT id, system_identifier, database FROM maintd.deployments WHERE deployment = $1")
-                .bind(&place.schema)
-                .fetch_one(&mut *tx)
-                .await
-                .op(OP)?;
-            tx.commit().await.op(OP)?;
+            .await?;
+            let row = tx
+                .fetch_one(
+                    self.query("SELECT id, system_identifier, database FROM maintd.deployments WHERE deployment = $1")
+                        .bind(&place.schema),
+                )
+                .await?;
+            tx.commit().await?;
             Ok(Identity {
                 id: row.try_get(0).op(OP)?,
                 system_identifier: row.try_get(1).op(OP)?,

@@ -4,6 +4,7 @@
 //! pooler in transaction mode anything that outlives a transaction reaches other clients, and
 //! sqlx would be handed the answers to theirs.
 
+mod cancel;
 mod connect;
 mod error;
 mod identity;
@@ -11,16 +12,20 @@ mod leases;
 mod runs;
 mod schema;
 mod settings;
+mod slots;
 mod statements;
 mod sweep;
+mod transaction;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use futures_util::future::join;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPool, PgRow, Postgres as Driver};
 use sqlx::query::Query;
-use sqlx::{Row, SqlSafeStr, Transaction};
+use sqlx::{Row, SqlSafeStr};
 use tokio::sync::OnceCell;
 
 pub use identity::Identity;
@@ -29,6 +34,7 @@ pub use settings::{PoolSettings, Settings, SslMode};
 
 use self::error::{Context, no_connection};
 use self::statements::{Bounds, Statements};
+use self::transaction::{List, Transaction};
 use crate::metrics::Metrics;
 use crate::model::BackendKind;
 use crate::storage::{ErrorKind, Result};
@@ -38,6 +44,8 @@ const OPERATIONS: &[&str] = &[
     "any_expired",
     "apply_schema",
     "backlog",
+    "begin_schedule",
+    "cancel",
     "claim",
     "connect",
     "count_expired",
@@ -48,17 +56,32 @@ const OPERATIONS: &[&str] = &[
     "forget",
     "history",
     "identity",
-    "last_slot",
     "last_success",
+    "pass",
+    "passed",
+    "pause",
     "renew",
+    "resume",
     "schema",
+    "standing",
+    "time",
+    "turn_back",
 ];
+
+/// A connection that has been closed at its other end says so within this.
+const AT_ONCE: Duration = Duration::from_secs(1);
 
 /// The store of one deployment on PostgreSQL.
 pub struct Postgres {
     settings: Settings,
     options: PgConnectOptions,
     pool: PgPool,
+    /// One connection that is kept for what cannot wait for the others: keeping leases.
+    reserved: PgPool,
+    /// What can be cancelled.
+    open: List,
+    /// Whether the server answered when it was last asked for a transaction.
+    answers: AtomicBool,
     /// Limits of an ordinary transaction.
     bounds: Bounds,
     /// Where the application's tables are; known from the first answer of the server on.
@@ -72,6 +95,15 @@ struct Place {
     /// Their schema, which is also what our own state knows the deployment by.
     schema: String,
     statements: Statements,
+}
+
+/// An operation.
+#[derive(Clone, Copy, Debug)]
+struct Op {
+    /// Its label `op`, one of [`OPERATIONS`].
+    name: &'static str,
+    /// What it does, as a verb phrase for errors.
+    phrase: &'static str,
 }
 
 /// A statement with its arguments.
@@ -103,11 +135,14 @@ impl Postgres {
     /// When the settings cannot be made into connection options.
     pub fn new(settings: Settings, lease: Duration, metrics: Arc<Metrics>) -> Result<Self> {
         metrics.register_store(BackendKind::Postgresql, OPERATIONS, &ErrorKind::ALL.map(ErrorKind::name));
-        let options = connect::options(&settings).op("read the connection settings")?;
+        let options = connect::options(&settings).op(Op { name: "connect", phrase: "read the connection settings" })?;
         let pool = connect::pool(&settings, options.clone());
+        let reserved = connect::reserved(lease / 4, options.clone());
         let lease = u64::try_from(lease.as_millis()).unwrap_or(u64::MAX);
         let bounds = Bounds { statement: lease / 2, lock: lease / 4, idle: lease / 4 };
-        Ok(Self { settings, options, pool, bounds, place: OnceCell::new(), metrics })
+        let open = List::default();
+        let answers = AtomicBool::new(true);
+        Ok(Self { settings, options, pool, reserved, open, answers, bounds, place: OnceCell::new(), metrics })
     }
 
     /// Connects once, outside the pool, and says what is wrong when that fails.
@@ -116,10 +151,11 @@ impl Postgres {
     ///
     /// The real reason, where the pool would only say that it waited too long.
     pub async fn probe(&self) -> Result<()> {
-        self.measured("connect", self.probe_for("connect")).await
+        const OP: Op = Op { name: "connect", phrase: "connect" };
+        self.measured(OP, self.probe_for(OP)).await
     }
 
-    async fn probe_for(&self, op: &'static str) -> Result<()> {
+    async fn probe_for(&self, op: Op) -> Result<()> {
         connect::probe(&self.options).await.map_err(|error| no_connection(&self.settings, op, error))
     }
 
@@ -132,31 +168,56 @@ impl Postgres {
 
     /// How many connections the pool has.
     pub fn pool_use(&self) -> PoolUse {
-        let idle = u32::try_from(self.pool.num_idle()).unwrap_or(u32::MAX);
-        PoolUse { idle, used: self.pool.size().saturating_sub(idle) }
+        let idle = u32::try_from(self.pool.num_idle() + self.reserved.num_idle()).unwrap_or(u32::MAX);
+        PoolUse { idle, used: (self.pool.size() + self.reserved.size()).saturating_sub(idle) }
     }
 
     /// Closes the connections that nobody uses, and waits for `grace` at most for the others.
     pub async fn close(&self, grace: Duration) {
         tokio::select! {
-            () = self.pool.close() => {}
+            ((), ()) = join(self.pool.close(), self.reserved.close()) => {}
             () = tokio::time::sleep(grace) => {}
         }
     }
 
     /// A transaction within the ordinary limits.
-    async fn begin(&self, op: &'static str) -> Result<Transaction<'static, Driver>> {
+    async fn begin(&self, op: Op) -> Result<Transaction> {
         self.begin_within(self.bounds, op).await
     }
 
-    async fn begin_within(&self, bounds: Bounds, op: &'static str) -> Result<Transaction<'static, Driver>> {
-        match self.pool.begin_with(statements::begin(bounds)).await {
-            Err(sqlx::Error::PoolTimedOut) => {
-                self.probe_for(op).await?;
-                Err(sqlx::Error::PoolTimedOut).op(op)
-            }
-            begun => begun.op(op),
+    async fn begin_within(&self, bounds: Bounds, op: Op) -> Result<Transaction> {
+        // A pool would try to connect for as long as it may, and then not say why it could not.
+        if !self.answers.load(Ordering::Relaxed) {
+            self.probe_for(op).await?;
         }
+        // What lies idle since before the server was restarted fails at once, each by itself.
+        let mut doubtful = self.pool.num_idle();
+        loop {
+            let asked = Instant::now();
+            match Transaction::begin(&self.pool, bounds, op, &self.open).await {
+                Ok(tx) => {
+                    self.answers.store(true, Ordering::Relaxed);
+                    return Ok(tx);
+                }
+                Err(error) if error.kind == ErrorKind::Unavailable => {
+                    // As long as others have their answers, only the pool is too small.
+                    self.answers.store(!self.open.open().is_empty(), Ordering::Relaxed);
+                    if doubtful == 0 || asked.elapsed() > AT_ONCE {
+                        return Err(error);
+                    }
+                    doubtful -= 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// A transaction on the reserved connection, for keeping a lease: within limits that leave
+    /// time for a second attempt before the lease runs out.
+    async fn begin_reserved(&self, op: Op) -> Result<Transaction> {
+        let Bounds { statement: half, .. } = self.bounds;
+        let bounds = Bounds { statement: half / 3, lock: half / 3, idle: half / 6 };
+        Transaction::begin(&self.reserved, bounds, op, &self.open).await
     }
 
     /// A query that leaves no prepared statement behind, unless the settings allow it.
@@ -165,27 +226,27 @@ impl Postgres {
     }
 
     /// The only row of a statement, which gets a transaction of its own.
-    async fn fetch_one(&self, bounds: Bounds, op: &'static str, query: Statement<'_>) -> Result<PgRow> {
+    async fn fetch_one(&self, bounds: Bounds, op: Op, query: Statement<'_>) -> Result<PgRow> {
         let mut tx = self.begin_within(bounds, op).await?;
-        let row = query.fetch_one(&mut *tx).await.op(op)?;
-        tx.commit().await.op(op)?;
+        let row = tx.fetch_one(query).await?;
+        tx.commit().await?;
         Ok(row)
     }
 
     /// All rows of a statement, which gets a transaction of its own.
-    async fn fetch_all(&self, bounds: Bounds, op: &'static str, query: Statement<'_>) -> Result<Vec<PgRow>> {
+    async fn fetch_all(&self, bounds: Bounds, op: Op, query: Statement<'_>) -> Result<Vec<PgRow>> {
         let mut tx = self.begin_within(bounds, op).await?;
-        let rows = query.fetch_all(&mut *tx).await.op(op)?;
-        tx.commit().await.op(op)?;
+        let rows = tx.fetch_all(query).await?;
+        tx.commit().await?;
         Ok(rows)
     }
 
     /// How many rows a statement changed, which gets a transaction of its own.
-    async fn execute(&self, bounds: Bounds, op: &'static str, query: Statement<'_>) -> Result<u64> {
+    async fn execute(&self, bounds: Bounds, op: Op, query: Statement<'_>) -> Result<u64> {
         let mut tx = self.begin_within(bounds, op).await?;
-        let done = query.execute(&mut *tx).await.op(op)?;
-        tx.commit().await.op(op)?;
-        Ok(done.rows_affected())
+        let changed = tx.execute(query).await?;
+        tx.commit().await?;
+        Ok(changed)
     }
 
     /// Where the tables are. The library sets no search path for the schema `public`, so the role
@@ -203,7 +264,7 @@ impl Postgres {
 
     /// The schema in which an unqualified name finds the application's tables.
     async fn find_tables(&self) -> Result<String> {
-        const OP: &str = "find the application's tables";
+        const OP: Op = Op { name: "schema", phrase: "find the application's tables" };
         let query = self.query(
             "SELECT nspname::text FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace \
              WHERE pg_class.oid = coalesce(to_regclass('alembic_version'), to_regclass('attributes'))",
@@ -215,14 +276,14 @@ impl Postgres {
         }
     }
 
-    /// Runs `work` and measures it under the name `op`.
-    async fn measured<T>(&self, op: &'static str, work: impl Future<Output = Result<T>>) -> Result<T> {
-        debug_assert!(OPERATIONS.contains(&op), "{op} is not among the operations that begin at zero");
+    /// Runs `work` and measures it as `op`.
+    async fn measured<T>(&self, op: Op, work: impl Future<Output = Result<T>>) -> Result<T> {
+        debug_assert!(OPERATIONS.contains(&op.name), "{} is not among the operations that begin at zero", op.name);
         let begun = Instant::now();
         let result = work.await;
-        self.metrics.store_operation(BackendKind::Postgresql, op, begun.elapsed());
+        self.metrics.store_operation(BackendKind::Postgresql, op.name, begun.elapsed());
         if let Err(error) = &result {
-            self.metrics.store_error(BackendKind::Postgresql, op, error.kind.name());
+            self.metrics.store_error(BackendKind::Postgresql, op.name, error.kind.name());
         }
         result
     }

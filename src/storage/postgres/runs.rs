@@ -6,17 +6,18 @@ use async_trait::async_trait;
 use serde::de::DeserializeOwned;
 use serde::de::IntoDeserializer;
 use serde::de::value::{Error as WordError, StrDeserializer};
+use sqlx::Row;
 use sqlx::postgres::PgRow;
 use sqlx::types::Json;
-use sqlx::{Postgres as Driver, Row, Transaction};
 use uuid::Uuid;
 
-use super::Postgres;
 use super::error::{Context, refused};
 use super::sweep::count;
+use super::transaction::Transaction;
+use super::{Op, Postgres};
 use crate::model::BackendKind;
-use crate::storage::{ErrorKind, Finish, Lease, Result, Runs};
-use crate::work::{Report, Run};
+use crate::storage::{ErrorKind, Finish, Lease, Result, Runs, SlotAfter};
+use crate::work::{Outcome, PassedSlots, Report, Run};
 
 const BACKEND: &str = BackendKind::Postgresql.name();
 
@@ -53,14 +54,23 @@ impl Counts {
 #[async_trait]
 impl Runs for Postgres {
     async fn finish(&self, lease: &Lease, finish: &Finish) -> Result<Run> {
-        const OP: &str = "write the run's report";
-        self.measured("finish", async {
+        const OP: Op = Op { name: "finish", phrase: "write the run's report" };
+        self.measured(OP, async {
             let place = self.place().await?;
             let mut tx = self.begin(OP).await?;
-            let released = self
+            let wait = match finish.slot {
+                SlotAfter::Again(wait) => Some(wait.as_secs_f64()),
+                SlotAfter::Done | SlotAfter::HandedOver => None,
+            };
+            // A run by hand leaves the slots of the schedule alone.
+            let query = self
                 .query(
-                    "UPDATE maintd.leases SET secret = NULL, holder = NULL, run_id = NULL, acquired_at = NULL, \
-                         expires_at = NULL, last_slot = greatest(last_slot, $6) \
+                    "UPDATE maintd.leases SET secret = NULL, holder = NULL, run_id = NULL, expires_at = NULL, \
+                         released_at = clock_timestamp(), \
+                         last_slot = CASE WHEN $7 THEN greatest(last_slot, $6) ELSE last_slot END, \
+                         open_slot = CASE WHEN $7 THEN NULL ELSE open_slot END, \
+                         attempts = CASE WHEN $7 THEN 0 WHEN $8 IS NOT NULL THEN attempts + 1 ELSE attempts END, \
+                         retry_at = coalesce(clock_timestamp() + make_interval(secs => $8), retry_at) \
                      WHERE deployment = $1 AND backend = $2 AND job = $3 AND term = $4 AND secret = $5",
                 )
                 .bind(&place.schema)
@@ -69,27 +79,32 @@ impl Runs for Postgres {
                 .bind(lease.term)
                 .bind(lease.secret)
                 .bind(lease.run.slot)
-                .execute(&mut *tx)
-                .await
-                .op(OP)?;
-            if released.rows_affected() != 1 {
+                .bind(lease.run.slot.is_some() && finish.slot == SlotAfter::Done)
+                .bind(wait.filter(|_| lease.run.slot.is_some()));
+            if tx.execute(query).await? != 1 {
+                // The answer to an earlier attempt may have been lost on its way.
+                let run = self.run(&mut tx, lease.run.run_id, OP).await?;
+                tx.rollback().await?;
+                if run.outcome == Some(finish.outcome) && finish.outcome != Outcome::Lost {
+                    return Ok(run);
+                }
                 return Err(refused(OP, ErrorKind::Fenced, "somebody else has taken the lease over"));
             }
             let counts = self.take_counts(&mut tx, lease.run.run_id, OP).await?;
             let report = counts.into_report(finish.report.clone());
-            let row = self
-                .query(
-                    "UPDATE maintd.runs SET outcome = $2, error = $3, report = $4, finished_at = clock_timestamp() \
+            let row = tx
+                .fetch_one(
+                    self.query(
+                        "UPDATE maintd.runs SET outcome = $2, error = $3, report = $4, finished_at = clock_timestamp() \
                      WHERE run_id = $1 RETURNING finished_at",
+                    )
+                    .bind(lease.run.run_id)
+                    .bind(finish.outcome.name())
+                    .bind(&finish.error)
+                    .bind(Json(&report)),
                 )
-                .bind(lease.run.run_id)
-                .bind(finish.outcome.name())
-                .bind(&finish.error)
-                .bind(Json(&report))
-                .fetch_one(&mut *tx)
-                .await
-                .op(OP)?;
-            tx.commit().await.op(OP)?;
+                .await?;
+            tx.commit().await?;
             Ok(Run {
                 outcome: Some(finish.outcome),
                 error: finish.error.clone(),
@@ -102,8 +117,8 @@ impl Runs for Postgres {
     }
 
     async fn history(&self, job: Option<&str>, limit: u32) -> Result<Vec<Run>> {
-        const OP: &str = "read the history";
-        self.measured("history", async {
+        const OP: Op = Op { name: "history", phrase: "read the history" };
+        self.measured(OP, async {
             let place = self.place().await?;
             let query = self
                 .query(select_runs!(
@@ -120,9 +135,30 @@ impl Runs for Postgres {
         .await
     }
 
+    async fn passed(&self, job: Option<&str>, limit: u32) -> Result<Vec<PassedSlots>> {
+        const OP: Op = Op { name: "passed", phrase: "read the slots that were passed over" };
+        self.measured(OP, async {
+            let place = self.place().await?;
+            let query = self
+                .query(
+                    "SELECT job, backend, first_slot, last_slot, count, fate, reason, recorded_at, recorded_by \
+                     FROM maintd.passed_slots \
+                     WHERE deployment = $1 AND backend = $2 AND ($3::text IS NULL OR job = $3) \
+                     ORDER BY last_slot DESC LIMIT $4",
+                )
+                .bind(&place.schema)
+                .bind(BACKEND)
+                .bind(job)
+                .bind(i64::from(limit));
+            let rows = self.fetch_all(self.bounds, OP, query).await?;
+            rows.iter().map(|row| read_passed(row, OP)).collect()
+        })
+        .await
+    }
+
     async fn last_success(&self, job: &str) -> Result<Option<Run>> {
-        const OP: &str = "read the last success";
-        self.measured("last_success", async {
+        const OP: Op = Op { name: "last_success", phrase: "read the last success" };
+        self.measured(OP, async {
             let place = self.place().await?;
             let query = self
                 .query(select_runs!(
@@ -139,8 +175,8 @@ impl Runs for Postgres {
     }
 
     async fn forget(&self, keep: Duration) -> Result<u64> {
-        const OP: &str = "forget old runs";
-        self.measured("forget", async {
+        const OP: Op = Op { name: "forget", phrase: "forget old runs" };
+        self.measured(OP, async {
             let place = self.place().await?;
             let query = self
                 .query(
@@ -157,6 +193,12 @@ impl Runs for Postgres {
                 .bind(BACKEND)
                 .bind(keep.as_secs_f64());
             let forgotten = self.execute(self.bounds, OP, query).await?;
+            let query = self.query(
+                "DELETE FROM maintd.passed_slots WHERE deployment = $1 AND backend = $2 \
+                     AND recorded_at < now() - make_interval(secs => $3)",
+            );
+            let query = query.bind(&place.schema).bind(BACKEND).bind(keep.as_secs_f64());
+            self.execute(self.bounds, OP, query).await?;
             Ok(forgotten)
         })
         .await
@@ -164,28 +206,29 @@ impl Runs for Postgres {
 }
 
 impl Postgres {
+    /// One run, as history has it.
+    pub(super) async fn run(&self, tx: &mut Transaction, run_id: Uuid, op: Op) -> Result<Run> {
+        let row = tx.fetch_one(self.query(select_runs!("WHERE r.run_id = $1")).bind(run_id)).await?;
+        read_run(&row, op)
+    }
+
     /// Takes the counts of a run's workers, and their fences with them.
-    pub(super) async fn take_counts(
-        &self,
-        tx: &mut Transaction<'static, Driver>,
-        run_id: Uuid,
-        op: &'static str,
-    ) -> Result<Counts> {
-        let row = self
-            .query(
-                "WITH workers AS (DELETE FROM maintd.run_workers WHERE run_id = $1 RETURNING *) \
+    pub(super) async fn take_counts(&self, tx: &mut Transaction, run_id: Uuid, op: Op) -> Result<Counts> {
+        let row = tx
+            .fetch_one(
+                self.query(
+                    "WITH workers AS (DELETE FROM maintd.run_workers WHERE run_id = $1 RETURNING *) \
                  SELECT coalesce(sum(batches), 0)::bigint, coalesce(sum(deleted), 0)::bigint, \
                      coalesce(sum(skipped), 0)::bigint FROM workers",
+                )
+                .bind(run_id),
             )
-            .bind(run_id)
-            .fetch_one(&mut **tx)
-            .await
-            .op(op)?;
+            .await?;
         Ok(Counts { batches: count(&row, 0, op)?, deleted: count(&row, 1, op)?, skipped: count(&row, 2, op)? })
     }
 }
 
-fn read_run(row: &PgRow, op: &'static str) -> Result<Run> {
+fn read_run(row: &PgRow, op: Op) -> Result<Run> {
     let outcome: Option<String> = row.try_get(5).op(op)?;
     let report = match row.try_get::<Option<Json<Report>>, _>(10).op(op)? {
         Some(Json(report)) => report,
@@ -210,8 +253,22 @@ fn read_run(row: &PgRow, op: &'static str) -> Result<Run> {
     })
 }
 
+fn read_passed(row: &PgRow, op: Op) -> Result<PassedSlots> {
+    Ok(PassedSlots {
+        job: row.try_get(0).op(op)?,
+        backend: read_word(row.try_get(1).op(op)?, op)?,
+        from: row.try_get(2).op(op)?,
+        to: row.try_get(3).op(op)?,
+        count: count(row, 4, op)?,
+        fate: read_word(row.try_get(5).op(op)?, op)?,
+        reason: read_word(row.try_get(6).op(op)?, op)?,
+        recorded_at: row.try_get(7).op(op)?,
+        recorded_by: row.try_get(8).op(op)?,
+    })
+}
+
 /// Reads one of the closed words of a column, which are those of JSON.
-fn read_word<T: DeserializeOwned>(word: &str, op: &'static str) -> Result<T> {
+fn read_word<T: DeserializeOwned>(word: &str, op: Op) -> Result<T> {
     let deserializer: StrDeserializer<'_, WordError> = word.into_deserializer();
     T::deserialize(deserializer).map_err(|error| refused(op, ErrorKind::Other, error.to_string()))
 }

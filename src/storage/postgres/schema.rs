@@ -3,16 +3,18 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use sqlx::{Row, Transaction};
+use sqlx::Row;
 
 use super::error::{Context, refused};
-use super::statements::{self, Bounds};
-use super::{Postgres, Statements};
+use super::statements::{self, Bounds, Statements};
+use super::transaction::Transaction;
+use super::{Op, Postgres};
 use crate::model::schema::{self, REVISIONS};
 use crate::storage::{ErrorKind, Result};
 
 /// Our own migrations, oldest first. The number of a migration is its place, counted from 1.
-const OWN: &[&str] = &[include_str!("../../../migrations/maintd/01_runs.sql")];
+const OWN: &[&str] =
+    &[include_str!("../../../migrations/maintd/01_runs.sql"), include_str!("../../../migrations/maintd/02_slots.sql")];
 
 /// What the schemas of a deployment are like.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -54,6 +56,11 @@ impl SchemaStatus {
                 self.schema
             ));
         }
+        self.refusal_to_write()
+    }
+
+    /// Why nothing may be written into our own tables, if so.
+    pub fn refusal_to_write(&self) -> Option<String> {
         match self.maintd_version {
             _ if self.is_current() => None,
             Some(version) if version > self.maintd_head => Some(format!(
@@ -92,13 +99,13 @@ impl Postgres {
     ///
     /// When the server does not answer.
     pub async fn schema(&self) -> Result<SchemaStatus> {
-        const OP: &str = "read the schema's revision";
-        self.measured("schema", async {
+        const OP: Op = Op { name: "schema", phrase: "read the schema's revision" };
+        self.measured(OP, async {
             let place = self.place().await?;
             let mut tx = self.begin(OP).await?;
             let revisions = self.revisions(&mut tx, &place.schema, &place.statements, OP).await?;
             let maintd_version = self.own_version(&mut tx, OP).await?;
-            tx.commit().await.op(OP)?;
+            tx.commit().await?;
             let accepted = &self.settings.accept_revisions;
             let unknown = revisions
                 .iter()
@@ -126,8 +133,8 @@ impl Postgres {
     /// [`ErrorKind::Schema`] when the application's schema is at a revision that is not ours to
     /// change, [`ErrorKind::Timeout`] when a table stays locked.
     pub async fn apply(&self, application: bool) -> Result<Applied> {
-        const OP: &str = "apply the schema";
-        self.measured("apply_schema", async {
+        const OP: Op = Op { name: "apply_schema", phrase: "apply the schema" };
+        self.measured(OP, async {
             let place = self.place().await?;
             let mut tx = self.lock_migrations(OP).await?;
             let mut applied = Applied::default();
@@ -135,7 +142,7 @@ impl Postgres {
                 applied.revisions = self.apply_application(&mut tx, &place.schema, &place.statements, OP).await?;
             }
             applied.maintd = self.apply_own(&mut tx, OP).await?;
-            tx.commit().await.op(OP)?;
+            tx.commit().await?;
             Ok(applied)
         })
         .await
@@ -144,19 +151,19 @@ impl Postgres {
     /// A transaction that holds the migration lock. It asks again and again instead of waiting,
     /// because a waiting transaction would itself keep others waiting, and it takes the lock for
     /// the transaction, because a pooler knows no sessions.
-    async fn lock_migrations(&self, op: &'static str) -> Result<Transaction<'static, sqlx::Postgres>> {
+    async fn lock_migrations(&self, op: Op) -> Result<Transaction> {
         let rounds = PATIENCE.as_millis() / POLL.as_millis();
         for _ in 0..rounds {
             let mut tx = self.begin_within(MIGRATING, op).await?;
-            let row = self
-                .query("SELECT pg_try_advisory_xact_lock(hashtextextended('actingweb-maintd schema', 0))")
-                .fetch_one(&mut *tx)
-                .await
-                .op(op)?;
+            let row = tx
+                .fetch_one(
+                    self.query("SELECT pg_try_advisory_xact_lock(hashtextextended('actingweb-maintd schema', 0))"),
+                )
+                .await?;
             if row.try_get(0).op(op)? {
                 return Ok(tx);
             }
-            tx.rollback().await.op(op)?;
+            tx.rollback().await?;
             tokio::time::sleep(POLL).await;
         }
         let waited = PATIENCE.as_secs();
@@ -169,10 +176,10 @@ impl Postgres {
 
     async fn apply_application(
         &self,
-        tx: &mut Transaction<'static, sqlx::Postgres>,
+        tx: &mut Transaction,
         schema: &str,
         statements: &Statements,
-        op: &'static str,
+        op: Op,
     ) -> Result<Vec<&'static str>> {
         let revisions = self.revisions(tx, schema, statements, op).await?;
         let done = match revisions.as_slice() {
@@ -190,16 +197,16 @@ impl Postgres {
             return Ok(Vec::new());
         }
         if done == 0 {
-            let taken = self
-                .query(
-                    "SELECT n.oid IS NOT NULL, c.oid IS NOT NULL \
+            let taken = tx
+                .fetch_one(
+                    self.query(
+                        "SELECT n.oid IS NOT NULL, c.oid IS NOT NULL \
                      FROM (SELECT) one LEFT JOIN pg_namespace n ON nspname = $1 \
                      LEFT JOIN pg_class c ON relnamespace = n.oid AND relname = 'actors'",
+                    )
+                    .bind(schema),
                 )
-                .bind(schema)
-                .fetch_one(&mut **tx)
-                .await
-                .op(op)?;
+                .await?;
             if taken.try_get(1).op(op)? {
                 let why = format!(
                     "the schema {schema} holds a table `actors` but no Alembic revision: if these are ActingWeb's \
@@ -209,41 +216,35 @@ impl Postgres {
             }
             // Asked first, because CREATE SCHEMA IF NOT EXISTS wants the privilege even if it does.
             if !taken.try_get::<bool, _>(0).op(op)? {
-                sqlx::raw_sql(statements::create_schema(schema)).execute(&mut **tx).await.op(op)?;
+                tx.run(statements::create_schema(schema)).await?;
             }
         }
-        sqlx::raw_sql(statements::lock_ledger(schema)).execute(&mut **tx).await.op(op)?;
+        tx.run(statements::lock_ledger(schema)).await?;
         for revision in &REVISIONS[done..] {
-            sqlx::raw_sql(statements::migration(revision.sql, schema)).execute(&mut **tx).await.op(op)?;
+            tx.run(statements::migration(revision.sql, schema)).await?;
         }
         let from_base = done == 0;
-        self.query(statements::advance_ledger(schema, from_base)).bind(schema::HEAD).execute(&mut **tx).await.op(op)?;
+        tx.execute(self.query(statements::advance_ledger(schema, from_base)).bind(schema::HEAD)).await?;
         Ok(REVISIONS[done..].iter().map(|revision| revision.id).collect())
     }
 
-    async fn apply_own(&self, tx: &mut Transaction<'static, sqlx::Postgres>, op: &'static str) -> Result<Vec<u32>> {
+    async fn apply_own(&self, tx: &mut Transaction, op: Op) -> Result<Vec<u32>> {
         let done = match self.own_version(tx, op).await? {
             Some(version) => version,
             None => {
-                sqlx::raw_sql(
+                tx.run(
                     "CREATE SCHEMA maintd; \
                      CREATE TABLE maintd.migrations ( \
                          version integer PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())",
                 )
-                .execute(&mut **tx)
-                .await
-                .op(op)?;
+                .await?;
                 0
             }
         };
         let mut applied = Vec::new();
         for (version, sql) in (1..).zip(OWN).skip(done as usize) {
-            sqlx::raw_sql(*sql).execute(&mut **tx).await.op(op)?;
-            self.query("INSERT INTO maintd.migrations (version) VALUES ($1)")
-                .bind(version as i32)
-                .execute(&mut **tx)
-                .await
-                .op(op)?;
+            tx.run(*sql).await?;
+            tx.execute(self.query("INSERT INTO maintd.migrations (version) VALUES ($1)").bind(version as i32)).await?;
             applied.push(version);
         }
         Ok(applied)
@@ -252,50 +253,39 @@ impl Postgres {
     /// The application's revisions; none when its ledger is empty or missing.
     async fn revisions(
         &self,
-        tx: &mut Transaction<'static, sqlx::Postgres>,
+        tx: &mut Transaction,
         schema: &str,
         statements: &Statements,
-        op: &'static str,
+        op: Op,
     ) -> Result<Vec<String>> {
         if !self.has_table(tx, schema, "alembic_version", op).await? {
             return Ok(Vec::new());
         }
-        let rows = self.query(statements.revisions.clone()).fetch_all(&mut **tx).await.op(op)?;
+        let rows = tx.fetch_all(self.query(statements.revisions.clone())).await?;
         rows.iter().map(|row| row.try_get(0).op(op)).collect()
     }
 
     /// How many of our own migrations are applied; none when our schema is missing.
-    async fn own_version(
-        &self,
-        tx: &mut Transaction<'static, sqlx::Postgres>,
-        op: &'static str,
-    ) -> Result<Option<u32>> {
+    async fn own_version(&self, tx: &mut Transaction, op: Op) -> Result<Option<u32>> {
         if !self.has_table(tx, "maintd", "migrations", op).await? {
             return Ok(None);
         }
-        let row =
-            self.query("SELECT coalesce(max(version), 0) FROM maintd.migrations").fetch_one(&mut **tx).await.op(op)?;
+        let row = tx.fetch_one(self.query("SELECT coalesce(max(version), 0) FROM maintd.migrations")).await?;
         let version: i32 = row.try_get(0).op(op)?;
         Ok(Some(version.unsigned_abs()))
     }
 
-    async fn has_table(
-        &self,
-        tx: &mut Transaction<'static, sqlx::Postgres>,
-        schema: &str,
-        table: &str,
-        op: &'static str,
-    ) -> Result<bool> {
-        let row = self
-            .query(
-                "SELECT EXISTS (SELECT FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace \
+    async fn has_table(&self, tx: &mut Transaction, schema: &str, table: &str, op: Op) -> Result<bool> {
+        let row = tx
+            .fetch_one(
+                self.query(
+                    "SELECT EXISTS (SELECT FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace \
                  WHERE nspname = $1 AND relname = $2)",
+                )
+                .bind(schema)
+                .bind(table),
             )
-            .bind(schema)
-            .bind(table)
-            .fetch_one(&mut **tx)
-            .await
-            .op(op)?;
+            .await?;
         row.try_get(0).op(op)
     }
 }

@@ -1,6 +1,8 @@
 //! The statements that name the application's tables, built once for its schema. This is the only
 //! place where SQL is put together from parts.
 
+use std::time::Duration;
+
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
 /// Statements for the tables of one schema.
@@ -112,13 +114,19 @@ pub(super) fn create_schema(schema: &str) -> SqlStr {
     AssertSqlSafe(format!("CREATE SCHEMA {}", quote_identifier(schema))).into_sql_str()
 }
 
+/// The ends of a transaction.
+pub(super) const COMMIT: &str = "COMMIT";
+pub(super) const ROLLBACK: &str = "ROLLBACK";
+
 /// The begin of a transaction whose statements are bounded, in one round trip. `SET LOCAL`
-/// survives a pooler in transaction mode; `SET` would reach other clients.
+/// survives a pooler in transaction mode; `SET` would reach other clients. The answer is how
+/// `pg_stat_activity` knows the transaction: backend and microseconds since the epoch.
 pub(super) fn begin(bounds: Bounds) -> SqlStr {
     let Bounds { statement, lock, idle } = bounds;
     AssertSqlSafe(format!(
         "BEGIN; SET LOCAL statement_timeout = {statement}; SET LOCAL lock_timeout = {lock}; \
-         SET LOCAL idle_in_transaction_session_timeout = {idle}"
+         SET LOCAL idle_in_transaction_session_timeout = {idle}; \
+         SELECT pg_backend_pid(), (extract(epoch FROM now()) * 1000000)::bigint"
     ))
     .into_sql_str()
 }
@@ -129,6 +137,14 @@ pub(super) struct Bounds {
     pub(super) statement: u64,
     pub(super) lock: u64,
     pub(super) idle: u64,
+}
+
+impl Bounds {
+    /// How long to wait for an answer here: longer than the server would take to give up. None
+    /// where a statement may take as long as it likes.
+    pub(super) fn answer(self) -> Option<Duration> {
+        (self.statement > 0).then(|| Duration::from_millis(self.statement + self.idle))
+    }
 }
 
 /// `name` as an identifier, whatever it holds.

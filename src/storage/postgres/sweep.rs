@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use sqlx::Row;
 
-use super::Postgres;
 use super::error::{Context, refused};
 use super::statements::Bounds;
+use super::{Op, Postgres};
 use crate::model::clock;
 use crate::storage::{Backlog, Batch, Candidate, Cursor, ErrorKind, Expired, Fence, Page, Result, Sweep};
 
@@ -25,8 +25,8 @@ const MEASURING: Bounds = Bounds { statement: 2_000, lock: 500, idle: 2_000 };
 #[async_trait]
 impl Sweep for Postgres {
     async fn cutoff(&self, grace: Duration) -> Result<i64> {
-        const OP: &str = "ask the server for the time";
-        self.measured("cutoff", async {
+        const OP: Op = Op { name: "cutoff", phrase: "ask the server for the time" };
+        self.measured(OP, async {
             // floor, because a plain cast rounds half of the time up, into the future.
             let query = self.query("SELECT floor(extract(epoch FROM now()) - $1)::bigint").bind(grace.as_secs_f64());
             self.fetch_one(self.bounds, OP, query).await?.try_get(0).op(OP)
@@ -35,30 +35,28 @@ impl Sweep for Postgres {
     }
 
     async fn expired(&self, which: &Expired, cursor: &Cursor, limit: u32) -> Result<Page> {
-        const OP: &str = "read expired attributes";
-        self.measured("expired", async {
+        const OP: Op = Op { name: "expired", phrase: "read expired attributes" };
+        self.measured(OP, async {
             let place = self.place().await?;
             let (ttl, tid) = cursor.0.clone().unwrap_or((i64::MIN, "(0,0)".to_owned()));
             let mut tx = self.begin_within(READING, OP).await?;
             // The order of the index is the point: never anything but a walk along it, whatever
             // the statistics say.
-            self.query(
+            tx.execute(self.query(
                 "SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true)",
-            )
-            .execute(&mut *tx)
-            .await
-            .op(OP)?;
-            let rows = self
-                .query(place.statements.expired.clone())
-                .bind(which.cutoff)
-                .bind(&which.buckets)
-                .bind(ttl)
-                .bind(tid)
-                .bind(i64::from(limit))
-                .fetch_all(&mut *tx)
-                .await
-                .op(OP)?;
-            tx.commit().await.op(OP)?;
+            ))
+            .await?;
+            let rows = tx
+                .fetch_all(
+                    self.query(place.statements.expired.clone())
+                        .bind(which.cutoff)
+                        .bind(&which.buckets)
+                        .bind(ttl)
+                        .bind(tid)
+                        .bind(i64::from(limit)),
+                )
+                .await?;
+            tx.commit().await?;
             let mut page = Page { examined: rows.len() as u64, ..Page::default() };
             if let Some(last) = rows.last()
                 && rows.len() >= limit as usize
@@ -76,47 +74,48 @@ impl Sweep for Postgres {
     }
 
     async fn delete_expired(&self, which: &Expired, candidates: &[Candidate], fence: &Fence) -> Result<Batch> {
-        const OP: &str = "delete expired attributes";
-        self.measured("delete_expired", async {
+        const OP: Op = Op { name: "delete_expired", phrase: "delete expired attributes" };
+        self.measured(OP, async {
             let place = self.place().await?;
             let places = array_of_places(candidates);
             let mut tx = self.begin(OP).await?;
             let begun = Instant::now();
-            let fenced = self
-                .query(
-                    "/* fence */ UPDATE maintd.run_workers SET worker = worker \
+            let fenced = tx
+                .execute(
+                    self.query(
+                        "/* fence */ UPDATE maintd.run_workers SET worker = worker \
                      WHERE run_id = $1 AND worker = $2 AND term = $3 AND secret = $4",
+                    )
+                    .bind(fence.run_id)
+                    .bind(i16::try_from(fence.worker).unwrap_or(i16::MAX))
+                    .bind(fence.term)
+                    .bind(fence.secret),
                 )
-                .bind(fence.run_id)
-                .bind(i16::try_from(fence.worker).unwrap_or(i16::MAX))
-                .bind(fence.term)
-                .bind(fence.secret)
-                .execute(&mut *tx)
-                .await
-                .op(OP)?;
-            if fenced.rows_affected() != 1 {
+                .await?;
+            if fenced != 1 {
+                tx.rollback().await?;
                 return Err(refused(OP, ErrorKind::Fenced, "somebody else has taken the lease over"));
             }
-            let row = self
-                .query(place.statements.delete_expired.clone())
-                .bind(places)
-                .bind(which.cutoff)
-                .bind(&which.buckets)
-                .bind(candidates.len() as i64)
-                .bind(fence.run_id)
-                .bind(i16::try_from(fence.worker).unwrap_or(i16::MAX))
-                .fetch_one(&mut *tx)
-                .await
-                .op(OP)?;
-            tx.commit().await.op(OP)?;
+            let row = tx
+                .fetch_one(
+                    self.query(place.statements.delete_expired.clone())
+                        .bind(places)
+                        .bind(which.cutoff)
+                        .bind(&which.buckets)
+                        .bind(candidates.len() as i64)
+                        .bind(fence.run_id)
+                        .bind(i16::try_from(fence.worker).unwrap_or(i16::MAX)),
+                )
+                .await?;
+            tx.commit().await?;
             Ok(Batch { deleted: count(&row, 0, OP)?, waiters: count(&row, 1, OP)?, elapsed: begun.elapsed() })
         })
         .await
     }
 
     async fn any_expired(&self, which: &Expired) -> Result<bool> {
-        const OP: &str = "look for expired attributes";
-        self.measured("any_expired", async {
+        const OP: Op = Op { name: "any_expired", phrase: "look for expired attributes" };
+        self.measured(OP, async {
             let place = self.place().await?;
             let query = self.query(place.statements.any_expired.clone()).bind(which.cutoff).bind(&which.buckets);
             let row = self.fetch_one(READING, OP, query).await?;
@@ -126,8 +125,8 @@ impl Sweep for Postgres {
     }
 
     async fn count_expired(&self, which: &Expired) -> Result<BTreeMap<String, u64>> {
-        const OP: &str = "count expired attributes";
-        self.measured("count_expired", async {
+        const OP: Op = Op { name: "count_expired", phrase: "count expired attributes" };
+        self.measured(OP, async {
             let place = self.place().await?;
             let query = self.query(place.statements.count_expired.clone()).bind(which.cutoff).bind(&which.buckets);
             let rows = self.fetch_all(COUNTING, OP, query).await?;
@@ -137,8 +136,8 @@ impl Sweep for Postgres {
     }
 
     async fn backlog(&self) -> Result<Backlog> {
-        const OP: &str = "measure the backlog";
-        self.measured("backlog", async {
+        const OP: Op = Op { name: "backlog", phrase: "measure the backlog" };
+        self.measured(OP, async {
             let place = self.place().await?;
             let query = self.query(place.statements.backlog.clone()).bind(Backlog::CAP as i64);
             let row = self.fetch_one(MEASURING, OP, query).await?;
@@ -163,7 +162,7 @@ fn array_of_places(candidates: &[Candidate]) -> String {
 }
 
 /// A count of rows, which the server has as a signed number.
-pub(super) fn count(row: &sqlx::postgres::PgRow, column: usize, op: &'static str) -> Result<u64> {
+pub(super) fn count(row: &sqlx::postgres::PgRow, column: usize, op: Op) -> Result<u64> {
     let count: i64 = row.try_get(column).op(op)?;
     Ok(count.unsigned_abs())
 }

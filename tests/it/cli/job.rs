@@ -94,7 +94,7 @@ async fn a_run_is_the_same_document_everywhere() {
     assert_eq!((&report["limits"]["deadline"], &report["limits"]["batch_size"]), (&3600.0.into(), &2000.into()));
 
     let history = maintd(&db, &["job", "history", "--json"]).json();
-    assert_eq!(history, serde_json::json!({ "runs": [run] }));
+    assert_eq!(history, serde_json::json!({ "runs": [run], "passed_slots": [] }));
     let list = maintd(&db, &["job", "list", "--json"]).json();
     assert_snake_case(&list);
     assert_eq!(list["jobs"][0]["last_run"], run);

@@ -1,6 +1,7 @@
 //! Which layer wins, and what each contributes.
 
 use actingweb_maintd::config::{Config, LogFormat, Origin};
+use actingweb_maintd::schedule::CatchUp;
 use actingweb_maintd::storage::postgres::SslMode;
 
 use super::setup::{Setup, origins};
@@ -167,6 +168,10 @@ fn values_of_the_environment_are_strings_that_their_types_read() {
         .env("MAINTD_LOG__FORMAT", "json")
         .env("MAINTD_HISTORY__KEEP", "30d")
         .env("MAINTD_SCHEDULE__TIMEZONE", "Europe/Oslo")
+        .env("MAINTD_SCHEDULE__CATCH_UP", "none")
+        .env("MAINTD_JOBS__TTL_CLEANUP__WINDOW", "22:00-06:00,12:00-13:00")
+        .env("MAINTD_JOBS__TTL_CLEANUP__RETRIES", "0")
+        .env("MAINTD_CLOCK__MAX_SKEW", "1m")
         .env("MAINTD_DEPLOYMENT__NAME", "[x]")
         .loaded();
     let postgres = &loaded.config.storage.postgresql;
@@ -178,8 +183,19 @@ fn values_of_the_environment_are_strings_that_their_types_read() {
     assert_eq!(loaded.config.log.format, LogFormat::Json);
     assert_eq!(loaded.config.history.keep.to_string(), "30d");
     assert_eq!(loaded.config.schedule.timezone.name(), "Europe/Oslo");
+    assert_eq!(loaded.config.schedule.catch_up, CatchUp::None);
+    assert_eq!(loaded.config.jobs.ttl_cleanup.window.as_deref(), Some("22:00-06:00,12:00-13:00"));
+    assert_eq!(loaded.config.jobs.ttl_cleanup.retries.get(), 0);
+    assert_eq!(loaded.config.clock.max_skew.to_string(), "1m");
     assert_eq!(loaded.config.deployment.name.as_deref(), Some("[x]"));
     assert!(loaded.warnings.is_empty(), "{:?}", loaded.warnings);
+}
+
+#[cfg(feature = "faults")]
+#[test]
+fn the_clock_of_the_tests_is_no_unknown_variable() {
+    let name = actingweb_maintd::model::clock::TEST_VARIABLE;
+    assert!(Setup::working().env(name, "DIR/clock").loaded().warnings.is_empty());
 }
 
 #[test]

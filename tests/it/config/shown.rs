@@ -86,6 +86,7 @@ fn the_example_names_every_key_and_no_other() {
         without.into_iter().collect::<Vec<_>>(),
         [
             "deployment.name",
+            "jobs.ttl_cleanup.window",
             "storage.backends",
             "storage.postgresql.password",
             "storage.postgresql.password_file",
@@ -122,7 +123,7 @@ fn the_examples_without_a_default_can_be_used() {
     let text = config::EXAMPLE.replace("# e.g. ", "").replace("/run/secrets/actingweb-maintd", "DIR/pw");
     let text = text.replace("password = ", "#password = ").replace("/etc/ssl/certs/postgresql.pem", "DIR/ca.pem");
     let setup = Setup::new().with_file("ca.pem", b"-----BEGIN CERTIFICATE-----", 0o600).with_file("pw", b"x", 0o600);
-    assert_eq!(setup.file(&text).loaded().origins.len(), 5);
+    assert_eq!(setup.file(&text).loaded().origins.len(), 6);
 }
 
 #[test]

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use actingweb_maintd::jobs::{self, ttl_cleanup};
 use actingweb_maintd::metrics::Metrics;
-use actingweb_maintd::runner::{Board, HistorySettings, LeaseSettings, Ran, Runner, Running};
+use actingweb_maintd::runner::{
+    Board, ClockSettings, Clocks, HistorySettings, LeaseSettings, Ran, Runner, Running, Start,
+};
 use actingweb_maintd::storage::postgres::Postgres;
 use actingweb_maintd::throttle;
-use actingweb_maintd::work::{Progress, Run, Stop, Trigger};
+use actingweb_maintd::work::{Progress, Run, Stop};
 
 /// A runner on `store` and what it counts into.
 pub(crate) fn runner(store: &Arc<Postgres>) -> Runner {
@@ -15,6 +17,7 @@ pub(crate) fn runner(store: &Arc<Postgres>) -> Runner {
         store: Arc::clone(store),
         metrics: Arc::new(Metrics::new("test", "test")),
         board: Board::default(),
+        clocks: Clocks::new(&ClockSettings::default()),
         lease: LeaseSettings::default(),
         history: HistorySettings::default(),
         holder: "test".to_owned(),
@@ -37,7 +40,7 @@ pub(crate) async fn clean_up_until(
     progress: &Progress,
 ) -> Run {
     let job = jobs::registry(&jobs::Settings { ttl_cleanup: settings }, &throttle).remove(0);
-    match runner.run(&job, None, Trigger::Manual, stop, progress).await.expect("running") {
+    match runner.run(&job, Start::Manual, stop, progress).await.expect("running") {
         Ran::Ended(run) => *run,
         other => panic!("it did not run: {other:?}"),
     }

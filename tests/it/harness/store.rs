@@ -7,7 +7,6 @@ use actingweb_maintd::metrics::Metrics;
 use actingweb_maintd::model::setting::Bounded;
 use actingweb_maintd::storage::postgres::{Postgres, Settings, SslMode};
 use actingweb_maintd::storage::{Claim, Claimed, Lease, Leases};
-use actingweb_maintd::work::Trigger;
 
 use super::cluster::{Server, TestDb};
 
@@ -54,20 +53,13 @@ pub(crate) fn store(db: &TestDb) -> Arc<Postgres> {
 
 /// A claim by `holder` on the job `ttl_cleanup`, by hand.
 pub(crate) fn claim(holder: &str) -> Claim {
-    Claim {
-        job: "ttl_cleanup",
-        slot: None,
-        trigger: Trigger::Manual,
-        holder: holder.to_owned(),
-        workers: 1,
-        ttl: Duration::from_secs(10),
-    }
+    Claim { job: "ttl_cleanup", due: None, holder: holder.to_owned(), workers: 1, ttl: Duration::from_secs(10) }
 }
 
 /// The lease that `claim` must win.
 pub(crate) async fn won(store: &Postgres, claim: &Claim) -> Lease {
     match store.claim(claim).await.expect("claiming") {
-        Claimed::Won(lease) => *lease,
+        Claimed::Won(won) => won.lease,
         other => panic!("the lease was not won: {other:?}"),
     }
 }

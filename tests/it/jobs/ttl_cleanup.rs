@@ -7,9 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use actingweb_maintd::demo::cluster::{Cluster, Options};
 use actingweb_maintd::jobs::ttl_cleanup::Settings;
 use actingweb_maintd::model::setting::{Bounded, Span};
-use actingweb_maintd::storage::{Cursor, ErrorKind, Expired, Runs, Sweep};
+use actingweb_maintd::runner::{Ran, Start};
+use actingweb_maintd::storage::{Cursor, Expired, Runs, Sweep};
 use actingweb_maintd::throttle;
-use actingweb_maintd::work::{Outcome, Progress, Stop, StopReason};
+use actingweb_maintd::work::{Outcome, Progress, Reason, Stop, StopReason};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{Connection, PgConnection};
 
@@ -270,10 +271,10 @@ async fn an_unknown_revision_is_refused_until_it_is_accepted() {
     sqlx::query("UPDATE alembic_version SET version_num = 'ffff00000000'").execute(db.pool()).await.unwrap();
     let refusing = runner(&store(&db));
     let job = actingweb_maintd::jobs::registry(&Default::default(), &Default::default()).remove(0);
-    let trigger = actingweb_maintd::work::Trigger::Manual;
-    let refused = refusing.run(&job, None, trigger, &Stop::new(), &Progress::new()).await.unwrap_err();
-    assert_eq!(refused.kind, ErrorKind::Schema);
-    assert!(refused.chain().contains("accept_revisions"), "{}", refused.chain());
+    match refusing.run(&job, Start::Manual, &Stop::new(), &Progress::new()).await.unwrap() {
+        Ran::Refused(Reason::Schema, why) => assert!(why.contains("accept_revisions"), "{why}"),
+        other => panic!("{other:?}"),
+    }
     assert_eq!(count_attributes(&db).await, 5);
     let vouched = actingweb_maintd::storage::postgres::Settings {
         accept_revisions: vec!["ffff00000000".to_owned()],

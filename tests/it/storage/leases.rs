@@ -2,17 +2,18 @@
 
 use std::time::Duration;
 
-use actingweb_maintd::storage::{Claim, Claimed};
-use actingweb_maintd::storage::{Cursor, ErrorKind, Expired, Finish, Leases, Runs, Sweep};
-use actingweb_maintd::work::{Outcome, Report, Trigger};
-use chrono::{DateTime, TimeDelta};
+use actingweb_maintd::storage::{
+    Claim, Claimed, Conclusion, Cursor, Due, ErrorKind, Expired, Finish, Leases, Renewal, Runs, SlotAfter, Slots, Sweep,
+};
+use actingweb_maintd::work::{Outcome, Report};
+use chrono::DateTime;
 
 use crate::harness::cluster::TestDb;
 use crate::harness::eventually;
 use crate::harness::store::{add_attributes, claim, count_attributes, store, won};
 
 fn succeeded() -> Finish {
-    Finish { outcome: Outcome::Succeeded, error: None, report: Report::default() }
+    Finish { outcome: Outcome::Succeeded, error: None, report: Report::default(), slot: SlotAfter::Done }
 }
 
 #[tokio::test]
@@ -21,9 +22,9 @@ async fn a_lease_is_refused_while_it_is_held() {
     let store = store(&db);
     let lease = won(&store, &claim("first")).await;
     match store.claim(&claim("second")).await.unwrap() {
-        Claimed::Held { holder, since } => {
-            assert_eq!(holder, "first");
-            assert_eq!(since, lease.run.started_at);
+        Claimed::Held(held) => {
+            assert_eq!(held.holder, "first");
+            assert_eq!(held.since, lease.run.started_at);
         }
         other => panic!("{other:?}"),
     }
@@ -44,8 +45,8 @@ async fn of_many_claims_at_once_one_wins() {
         });
         let mut leases = Vec::new();
         for claimed in futures_util::future::join_all(claims).await {
-            if let Claimed::Won(lease) = claimed {
-                leases.push(lease);
+            if let Claimed::Won(won) = claimed {
+                leases.push(won.lease);
             }
         }
         assert_eq!(leases.len(), 1);
@@ -57,14 +58,25 @@ async fn of_many_claims_at_once_one_wins() {
 async fn a_slot_is_run_once() {
     let db = TestDb::new().await;
     let store = store(&db);
-    let slot = DateTime::from_timestamp(1_800_000_000, 0).unwrap();
-    let scheduled = |slot| Claim { slot: Some(slot), trigger: Trigger::Schedule, ..claim("first") };
-    let lease = won(&store, &scheduled(slot)).await;
+    let at = |minutes: i64| DateTime::from_timestamp(1_800_000_000 + 60 * minutes, 0).unwrap();
+    store.begin_schedule("ttl_cleanup", at(0), "every 15m").await.unwrap();
+    let scheduled = |since, slot| {
+        let before = Conclusion {
+            since,
+            passed: Vec::new(),
+            goes_on: false,
+            begun: 0,
+            until: since,
+            schedule: "every 15m".to_owned(),
+        };
+        Claim { due: Some(Due { slot, before, retries: 0 }), ..claim("first") }
+    };
+    let lease = won(&store, &scheduled(at(0), at(15))).await;
     store.finish(&lease, &succeeded()).await.unwrap();
-    for done in [slot, slot - TimeDelta::minutes(15)] {
-        assert!(matches!(store.claim(&scheduled(done)).await.unwrap(), Claimed::SlotDone));
-    }
-    won(&store, &scheduled(slot + TimeDelta::minutes(15))).await;
+    // Whoever has not seen it yet is told to look again.
+    assert!(matches!(store.claim(&scheduled(at(0), at(15))).await.unwrap(), Claimed::Moved));
+    assert_eq!(store.standing("ttl_cleanup").await.unwrap().last_slot, Some(at(15)));
+    won(&store, &scheduled(at(15), at(30))).await;
 }
 
 #[tokio::test]
@@ -81,8 +93,9 @@ async fn a_run_that_was_left_behind_becomes_lost_and_can_write_no_more() {
 
     let mut second = None;
     eventually("the first lease has run out", async || {
-        if let Claimed::Won(lease) = store.claim(&claim("second")).await.unwrap() {
-            second = Some(*lease);
+        if let Claimed::Won(won) = store.claim(&claim("second")).await.unwrap() {
+            assert_eq!(won.lost.map(|run| run.run_id), Some(first.run.run_id));
+            second = Some(won.lease);
         }
         second.is_some()
     })
@@ -91,7 +104,7 @@ async fn a_run_that_was_left_behind_becomes_lost_and_can_write_no_more() {
     let refused = store.delete_expired(&which, &page.candidates[40..], &first.fence(0)).await.unwrap_err();
     assert_eq!(refused.kind, ErrorKind::Fenced);
     assert_eq!(count_attributes(&db).await, 60);
-    assert!(!store.renew(&first, Duration::from_secs(10)).await.unwrap());
+    assert_eq!(store.renew(&first, Duration::from_secs(10)).await.unwrap(), Renewal::Lost);
     assert_eq!(store.finish(&first, &succeeded()).await.unwrap_err().kind, ErrorKind::Fenced);
 
     let history = store.history(None, 10).await.unwrap();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use actingweb_maintd::model::setting::Bounded;
 use actingweb_maintd::storage::postgres::{PoolSettings, Settings};
-use actingweb_maintd::storage::{Cursor, Expired, Leases, Runs, Sweep};
+use actingweb_maintd::storage::{Cursor, Expired, Leases, Renewal, Runs, Sweep};
 use sqlx::AssertSqlSafe;
 
 use crate::harness::cluster::TestDb;
@@ -54,13 +54,15 @@ async fn ask_again_and_again(store: Arc<actingweb_maintd::storage::postgres::Pos
         let counted = store.count_expired(&which).await.expect("count");
         assert_eq!(counted.values().sum::<u64>(), number, "round {round}");
         let lease = won(&store, &claim(&format!("client {client}"))).await;
-        assert!(store.renew(&lease, std::time::Duration::from_secs(10)).await.expect("renewal"), "round {round}");
+        let renewal = store.renew(&lease, std::time::Duration::from_secs(10)).await.expect("renewal");
+        assert_eq!(renewal, Renewal::Kept, "round {round}");
         let none = store.delete_expired(&which, &[], &lease.fence(0)).await.expect("batch");
         assert_eq!(none.deleted, 0, "round {round}");
         let finish = actingweb_maintd::storage::Finish {
             outcome: actingweb_maintd::work::Outcome::Succeeded,
             error: None,
             report: actingweb_maintd::work::Report::default(),
+            slot: actingweb_maintd::storage::SlotAfter::Done,
         };
         store.finish(&lease, &finish).await.expect("finish");
         let history = store.history(None, 1000).await.expect("history");

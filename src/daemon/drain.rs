@@ -1,0 +1,72 @@
+//! Coming to an end without leaving anything half done.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, interval_at, sleep, sleep_until};
+
+use super::Signals;
+use crate::runner::{Runner, Scheduler};
+
+/// Between two lines about what is still running.
+const REPORTING: Duration = Duration::from_secs(5);
+
+/// How long the server may take to end what it was told to end, and we to write that down.
+const CUTTING: Duration = Duration::from_secs(2);
+
+/// Waits for running jobs. When the `grace` is over, or a second signal comes, the server is told
+/// to end what they are doing, which leaves nothing of their last batches. Returns the jobs that
+/// were cut that way.
+pub(super) async fn drain(
+    runner: &Runner,
+    scheduler: &mut Scheduler,
+    signals: &mut Signals,
+    grace: Duration,
+) -> Vec<&'static str> {
+    let running = runner.running.jobs();
+    if !running.is_empty() {
+        tracing::info!(running = running.join(", "), grace = ?grace, "waiting for running jobs");
+    }
+    let over = Instant::now() + grace;
+    let mut reports = interval_at(Instant::now() + REPORTING, REPORTING);
+    loop {
+        tokio::select! {
+            () = scheduler.drain() => return Vec::new(),
+            () = sleep_until(over) => {
+                tracing::error!("the grace to drain is over");
+                break;
+            }
+            signal = signals.next() => {
+                tracing::error!(signal, "stopping at once, as the second signal asks");
+                break;
+            }
+            _ = reports.tick() => report(runner, over),
+        }
+    }
+    let cut = runner.running.jobs();
+    let ending = async {
+        match runner.store.cancel().await {
+            Ok(transactions) => tracing::warn!(transactions, "the server was told to end what is on its way"),
+            Err(error) => {
+                tracing::error!(error = error.chain(), "the server could not be told to end what is on its way")
+            }
+        }
+        scheduler.drain().await;
+    };
+    tokio::select! {
+        () = ending => {}
+        () = sleep(CUTTING) => {}
+    }
+    cut
+}
+
+/// Says what is still running, and how far it is.
+fn report(runner: &Runner, over: Instant) {
+    for (job, progress) in runner.running.progress() {
+        tracing::info!(
+            job.name = job,
+            rows.done = progress.done(),
+            left_s = over.saturating_duration_since(Instant::now()).as_secs(),
+            "still waiting for {job}"
+        );
+    }
+}

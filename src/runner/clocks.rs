@@ -1,0 +1,42 @@
+//! The watch over the clocks, shared by whoever asks the store for the time.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+
+use super::ClockSettings;
+use super::clock::{ClockWatch, Observation};
+use crate::model::clock;
+use crate::storage::{Result, Slots};
+
+/// What is known of the clocks.
+#[derive(Clone, Debug)]
+pub struct Clocks(Arc<Mutex<ClockWatch>>);
+
+impl Clocks {
+    /// Clocks of which nothing is known yet.
+    pub fn new(settings: &ClockSettings) -> Self {
+        Self(Arc::new(Mutex::new(ClockWatch::new(settings.max_skew.0))))
+    }
+
+    /// Asks the store for the time. Returns why jobs that delete must rest, if they must.
+    ///
+    /// # Errors
+    ///
+    /// When the store does not answer.
+    pub async fn ask(&self, store: &dyn Slots) -> Result<Option<String>> {
+        let asked = clock::steady();
+        let server = store.time().await?;
+        Ok(self.judge(asked, server))
+    }
+
+    /// The same, when the store has just shown the time `server` in the answer to a question that
+    /// was `asked` at this time of the steady clock.
+    pub fn judge(&self, asked: Duration, server: DateTime<Utc>) -> Option<String> {
+        let local = clock::now();
+        let seen = Observation { asked, server, local, answered: clock::steady() };
+        let mut watch = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        watch.observe(seen).map(|distrust| distrust.to_string())
+    }
+}
