@@ -93,6 +93,10 @@ families! {
     store_errors: IntCounterVec("store_errors_total", ["backend", "op", "kind"]),
     /// Connections to the database that this process holds open, by what they are doing.
     pool_connections: GaugeVec("pool_connections", ["state"]),
+    /// Whether the configuration could be used when it was last loaded (1) or the one before is kept (0).
+    config_reload_success: GaugeVec("config_reload_success", []),
+    /// When the configuration was last loaded and could be used.
+    config_last_reload: GaugeVec("config_last_reload_timestamp_seconds", []),
 }
 
 /// A kind of metric, by how it is made.
@@ -341,6 +345,14 @@ impl Metrics {
     pub fn pool_connections(&self, idle: u32, used: u32) {
         self.pool_connections.with_label_values(&["idle"]).set(idle.into());
         self.pool_connections.with_label_values(&["used"]).set(used.into());
+    }
+
+    /// The configuration was loaded at this time, or what was loaded could not be used.
+    pub fn config_loaded(&self, at: Option<DateTime<Utc>>) {
+        set(&self.config_reload_success, &[], at.is_some());
+        if let Some(at) = at {
+            set_or_remove(&self.config_last_reload, &[], Some(epoch(at)));
+        }
     }
 }
 

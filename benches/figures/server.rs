@@ -18,6 +18,7 @@ use actingweb_maintd::work::{Progress, Run, Stop};
 use anyhow::{Context, bail};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use tokio::sync::watch;
 
 /// What differs from a server as it is installed, and why:
 const SETTINGS: [(&str, &str); 5] = [
@@ -189,7 +190,7 @@ pub(crate) fn runner(store: &Arc<Postgres>) -> Runner {
         board: Board::default(),
         clocks: Clocks::new(&ClockSettings::default()),
         lease: LeaseSettings::default(),
-        history: HistorySettings::default(),
+        history: watch::Sender::new(HistorySettings::default()),
         holder: "bench".to_owned(),
         ended: Arc::default(),
         running: Running::default(),

@@ -17,6 +17,7 @@ use clap::{Parser, Subcommand};
 
 use self::output::Output;
 use crate::config::{Loaded, Origin, Sources};
+use crate::daemon::Logging;
 
 /// Done, and nothing is left to do.
 const DONE: u8 = 0;
@@ -107,7 +108,7 @@ fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<u8> {
     };
     match cli.command {
         Command::Config(command) => config::run(&command, &loaded, output),
-        Command::Run(options) => run::run(options, loaded),
+        Command::Run(options) => run::run(options, sources, loaded),
         Command::Schema(command) => one_shot(&loaded)?.block_on(schema::run(command, loaded.config, output)),
         Command::Job(command) => one_shot(&loaded)?.block_on(job::run(command, loaded.config, output)),
         #[cfg(feature = "demo")]
@@ -119,7 +120,7 @@ fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<u8> {
 fn one_shot(loaded: &Loaded) -> anyhow::Result<tokio::runtime::Runtime> {
     let filter =
         if *loaded.origin("log.filter") == Origin::Default { "warn" } else { loaded.config.log.filter.as_str() };
-    crate::daemon::init_logging(filter, loaded.config.log.format)?;
+    Logging::start(filter, loaded.config.log.format)?;
     warn(loaded);
     runtime()
 }

@@ -5,6 +5,7 @@
 //! reads nothing but the files that it is told to read.
 
 mod actingweb;
+mod change;
 mod check;
 mod environment;
 mod explain;
@@ -23,6 +24,7 @@ mod suggest;
 mod syntax;
 mod value;
 
+pub use change::{Change, changes};
 pub use environment::environment;
 pub use load::{DEFAULT_FILE, Loaded, Sources, load};
 pub use origin::Origin;

@@ -55,7 +55,7 @@ impl Loaded {
 }
 
 /// JSON's texts, numbers and arrays are TOML as well; only the spacing is ours.
-fn written(value: &Value) -> String {
+pub(super) fn written(value: &Value) -> String {
     match value {
         Value::Array(items) => format!("[{}]", items.iter().map(written).collect::<Vec<_>>().join(", ")),
         other => other.to_string(),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, interval_at, sleep, sleep_until};
 
-use super::Signals;
+use super::Signal;
 use crate::runner::{Runner, Scheduler};
 
 /// Between two lines about what is still running.
@@ -19,13 +19,14 @@ const CUTTING: Duration = Duration::from_secs(2);
 pub(super) async fn drain(
     runner: &Runner,
     scheduler: &mut Scheduler,
-    signals: &mut Signals,
+    second: impl Future<Output = Signal>,
     grace: Duration,
 ) -> Vec<&'static str> {
     let running = runner.running.jobs();
     if !running.is_empty() {
         tracing::info!(running = running.join(", "), grace = ?grace, "waiting for running jobs");
     }
+    tokio::pin!(second);
     let over = Instant::now() + grace;
     let mut reports = interval_at(Instant::now() + REPORTING, REPORTING);
     loop {
@@ -35,8 +36,8 @@ pub(super) async fn drain(
                 tracing::error!("the grace to drain is over");
                 break;
             }
-            signal = signals.next() => {
-                tracing::error!(signal, "stopping at once, as the second signal asks");
+            signal = &mut second => {
+                tracing::error!(%signal, "stopping at once, as the second signal asks");
                 break;
             }
             _ = reports.tick() => report(runner, over),

@@ -2,7 +2,9 @@
 
 mod drain;
 mod logging;
+mod reload;
 mod signals;
+mod status;
 mod watch;
 
 use std::sync::Arc;
@@ -11,10 +13,11 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio::sync::Notify;
 
-pub use logging::init as init_logging;
-pub use signals::Signals;
+pub use logging::Logging;
+pub use signals::{Signal, Signals};
 
-use crate::config::Config;
+use self::reload::Reload;
+use crate::config::{Config, Sources};
 use crate::http;
 use crate::jobs::{self, BACKEND, Deletes, Job};
 use crate::metrics::Metrics;
@@ -61,7 +64,7 @@ impl Parts {
             board: board.clone(),
             clocks: Clocks::new(&config.clock),
             lease: config.lease.clone(),
-            history: config.history.clone(),
+            history: tokio::sync::watch::Sender::new(config.history.clone()),
             holder: holder(),
             ended: Arc::new(Notify::new()),
             running: Running::default(),
@@ -92,15 +95,15 @@ pub fn host() -> String {
     if host.trim().is_empty() { "localhost".to_owned() } else { host.trim().to_owned() }
 }
 
-/// Runs the daemon until a signal ends it. With `apply_schema` it first makes its own schema,
-/// never the application's.
+/// Runs the daemon with `config`, which was loaded from `sources`, until a signal ends it. With
+/// `apply_schema` it first makes its own schema, never the application's.
 ///
 /// # Errors
 ///
 /// When it cannot start, and when runs had to be cut at the end; the message names them.
-pub async fn run(config: Config, apply_schema: bool) -> anyhow::Result<()> {
+pub async fn run(sources: Sources, config: Config, logging: Logging, apply_schema: bool) -> anyhow::Result<()> {
     // Before anything slow, so that no signal is lost.
-    let mut signals = Signals::new().context("cannot listen for signals")?;
+    let mut signals = Signals::of_the_daemon().context("cannot listen for signals")?;
     let Parts { store, metrics, runner, board } = Parts::new(&config)?;
     let jobs = jobs::registry(&config.jobs, &config.throttle);
     board.update(|status| *status = first_status(&config, &store, &jobs));
@@ -111,8 +114,11 @@ pub async fn run(config: Config, apply_schema: bool) -> anyhow::Result<()> {
     let heartbeat = Heartbeat::new();
     let server = http::Server::bind(config.http.listen).context("http.listen")?;
     let address = server.local_addr();
-    let site = http::Site::new(board.clone(), heartbeat.clone(), Arc::clone(&metrics));
-    let mut serving = server.serve(http::Limits::default(), move |request| site.respond(request))?;
+    let site = Arc::new(http::Site::new(board.clone(), heartbeat.clone(), Arc::clone(&metrics)));
+    let mut serving = server.serve(http::Limits::default(), {
+        let site = Arc::clone(&site);
+        move |request| site.respond(request)
+    })?;
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"), %address, place = store.describe(),
         "actingweb-maintd is up: page at http://{address}/, metrics at http://{address}/metrics"
@@ -128,14 +134,29 @@ pub async fn run(config: Config, apply_schema: bool) -> anyhow::Result<()> {
     let scheduled = schedule_jobs(&config, &jobs)?;
     let mut scheduler = Scheduler::new(Arc::clone(&runner), scheduled);
 
-    tokio::select! {
-        () = scheduler.turn(&mut bell, &heartbeat, &stop) => {}
-        signal = signals.next() => tracing::info!(signal, "stopping: running jobs end at their next batch"),
-        () = serving.ended() => tracing::error!("stopping: the HTTP server has ended by itself"),
+    let mut reload = Reload::new(sources, config, logging, Arc::clone(&runner));
+    loop {
+        tokio::select! {
+            () = scheduler.turn(&mut bell, &heartbeat, &stop) => break,
+            signal = signals.next() => match signal {
+                Signal::Reload => reload.begin(),
+                Signal::Status => status::tell(&site.status()),
+                Signal::Interrupt | Signal::Terminate => {
+                    tracing::info!(%signal, "stopping: running jobs end at their next batch");
+                    break;
+                }
+            },
+            judged = reload.loaded() => reload.end(judged, &mut scheduler),
+            () = serving.ended() => {
+                tracing::error!("stopping: the HTTP server has ended by itself");
+                break;
+            }
+        }
     }
     stop.request(StopReason::Shutdown);
     bell.stop().await;
-    let cut = drain::drain(&runner, &mut scheduler, &mut signals, config.drain.grace.0).await;
+    let second = second_signal(&mut signals, &site);
+    let cut = drain::drain(&runner, &mut scheduler, second, reload.in_force().drain.grace.0).await;
     // A question to a store that does not answer would keep us for as long as a connection may
     // take; left alone, it ends with the process.
     tokio::select! {
@@ -155,11 +176,21 @@ pub async fn run(config: Config, apply_schema: bool) -> anyhow::Result<()> {
     )
 }
 
+/// The next signal that asks for an end, while one has been asked for already.
+async fn second_signal(signals: &mut Signals, site: &http::Site) -> Signal {
+    loop {
+        match signals.next().await {
+            Signal::Reload => tracing::warn!("the configuration is not loaded again, as the daemon is stopping"),
+            Signal::Status => status::tell(&site.status()),
+            end @ (Signal::Interrupt | Signal::Terminate) => return end,
+        }
+    }
+}
+
 fn schedule_jobs(config: &Config, jobs: &[Arc<dyn Job>]) -> anyhow::Result<Vec<Scheduled>> {
     let postgresql = &config.storage.postgresql;
     let deployment = format!("{}/{}", postgresql.dbname, postgresql.schema);
-    let enabled = jobs.iter().filter(|job| job.plan().enabled);
-    let scheduled = enabled.map(|job| {
+    let scheduled = jobs.iter().map(|job| {
         let scheduled = Scheduled::new(Arc::clone(job), &config.schedule, &deployment);
         scheduled.map_err(|problem| anyhow::anyhow!("jobs.{}: {problem}", job.name()))
     });

@@ -57,7 +57,7 @@ impl Site {
     }
 
     /// What the board shows, and what it cannot know itself: that nobody writes on it any more.
-    fn status(&self) -> Status {
+    pub fn status(&self) -> Status {
         let mut status = self.board.snapshot();
         status.not_ready.extend(self.standstill());
         status

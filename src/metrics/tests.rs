@@ -32,6 +32,7 @@ fn complete() -> Metrics {
     metrics.store_operation(BACKEND, "claim", Duration::from_micros(700));
     metrics.store_error(BACKEND, "renew", "timeout");
     metrics.pool_connections(3, 1);
+    metrics.config_loaded(at);
     metrics
 }
 
@@ -61,6 +62,8 @@ fn contract(text: &str) -> String {
 fn names_labels_and_meanings_are_these() {
     insta::assert_snapshot!(contract(&complete().encode()), @r#"
         maintd_build_info{revision,version} gauge: The version and the revision of the running daemon; always 1.
+        maintd_config_last_reload_timestamp_seconds{} gauge: When the configuration was last loaded and could be used.
+        maintd_config_reload_success{} gauge: Whether the configuration could be used when it was last loaded (1) or the one before is kept (0).
         maintd_expired_rows{backend} gauge: Expired rows that are still there; counted once a minute, to 100000 at most.
         maintd_findings{backend,check,severity} gauge: What is wrong with the deployment, counted when it was last looked at.
         maintd_job_duration_seconds{backend,job,le} histogram: How long runs took, from taking the lease to giving it back.
@@ -141,6 +144,16 @@ fn counters_begin_at_zero_and_gauges_with_their_first_measurement() {
     let gauges: Vec<_> =
         lines(&text, &["# TYPE maintd_"]).into_iter().filter(|line| line.ends_with(" gauge")).collect();
     assert_eq!(gauges, ["# TYPE maintd_build_info gauge"]);
+}
+
+#[test]
+fn a_configuration_that_cannot_be_used_leaves_the_time_of_the_last_that_could() {
+    let metrics = complete();
+    metrics.config_loaded(None);
+    assert_eq!(
+        lines(&metrics.encode(), &["maintd_config"]),
+        ["maintd_config_last_reload_timestamp_seconds 1795343400.25", "maintd_config_reload_success 0"]
+    );
 }
 
 #[test]

@@ -100,6 +100,11 @@ impl ClockWatch {
         Self { max_skew, base: None, apart: None, jump: None }
     }
 
+    /// Lets the clocks be apart by `max_skew` from the next observation on.
+    pub(super) fn allow(&mut self, max_skew: Duration) {
+        self.max_skew = max_skew;
+    }
+
     /// Takes note of the clocks. Returns what [`ClockWatch::distrust`] says right after it.
     pub(super) fn observe(&mut self, seen: Observation) -> Option<Distrust> {
         let mut is_closest = true;

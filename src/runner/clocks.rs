@@ -20,6 +20,11 @@ impl Clocks {
         Self(Arc::new(Mutex::new(ClockWatch::new(settings.max_skew.0))))
     }
 
+    /// Allows another skew from now on. What is known of the clocks stays known.
+    pub fn allow(&self, settings: &ClockSettings) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).allow(settings.max_skew.0);
+    }
+
     /// Asks the store for the time. Returns why jobs that delete must rest, if they must.
     ///
     /// # Errors

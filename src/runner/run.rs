@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 use super::keeper::Keeper;
 use super::{Board, Clocks, HistorySettings, LeaseSettings};
@@ -34,8 +34,8 @@ pub struct Runner {
     pub clocks: Clocks,
     /// How leases are kept.
     pub lease: LeaseSettings,
-    /// How long history is kept.
-    pub history: HistorySettings,
+    /// How long history is kept; may change while jobs run.
+    pub history: watch::Sender<HistorySettings>,
     /// Who runs, for people: host and process.
     pub holder: String,
     /// Told when a run has ended here.
@@ -190,7 +190,8 @@ impl Runner {
             }
         });
         log(&run);
-        if let Err(error) = self.store.forget(self.history.keep.0).await {
+        let keep = self.history.borrow().keep.0;
+        if let Err(error) = self.store.forget(keep).await {
             tracing::warn!(error = error.chain(), "old runs stay in the history for now");
         }
         self.ended.notify_one();

@@ -30,7 +30,8 @@ pub struct Scheduler {
 /// A job and its schedule.
 pub struct Scheduled {
     job: Arc<dyn Job>,
-    policy: Arc<Policy>,
+    /// None while the job is disabled.
+    policy: Option<Arc<Policy>>,
     /// The newest slot that has been dealt with, as far as this process knows.
     last: Option<DateTime<Utc>>,
     /// An attempt is on its way, for this slot.
@@ -48,18 +49,17 @@ impl std::fmt::Debug for Scheduled {
 }
 
 impl Scheduled {
-    /// `job`, to be started by `schedule` in the way that `settings` and its own plan say.
-    /// `deployment` tells its splay from that of other deployments.
+    /// `job`, to be started in the way that its own plan and `settings` say. `deployment` tells its
+    /// splay from that of other deployments.
     ///
     /// # Errors
     ///
-    /// When schedule or window cannot be read; the configuration has been checked for that.
+    /// When its schedule or its window cannot be read; the configuration has been checked for that.
     pub fn new(job: Arc<dyn Job>, settings: &schedule::Settings, deployment: &str) -> Result<Self, String> {
         let plan = job.plan();
         let schedule = Schedule::parse(&plan.schedule, settings.timezone).map_err(|error| error.to_string())?;
         let window = plan.window.map(|window| window.parse()).transpose()?;
-        let seed = format!("{deployment}/{}", job.name());
-        let delay = schedule::splay(settings.splay.0, &seed);
+        let delay = schedule::splay(settings.splay.0, &format!("{deployment}/{}", job.name()));
         let policy = Policy {
             schedule,
             delay: TimeDelta::from_std(delay).unwrap_or_default(),
@@ -70,7 +70,7 @@ impl Scheduled {
         };
         Ok(Self {
             job,
-            policy: Arc::new(policy),
+            policy: plan.enabled.then(|| Arc::new(policy)),
             last: None,
             attempted: None,
             not_before: Instant::now(),
@@ -81,7 +81,17 @@ impl Scheduled {
 
     /// The slot that is due and, as far as we know, not dealt with.
     fn due(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        self.policy.latest(now).filter(|slot| self.last.is_none_or(|last| *slot > last))
+        self.policy.as_ref()?.latest(now).filter(|slot| self.last.is_none_or(|last| *slot > last))
+    }
+
+    /// When it starts next.
+    pub fn next(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.policy.as_ref()?.next_start(now)
+    }
+
+    /// The job itself.
+    pub fn job(&self) -> &Arc<dyn Job> {
+        &self.job
     }
 
     fn learn(&mut self, learned: Learned) {
@@ -103,13 +113,25 @@ impl Scheduled {
 }
 
 impl Scheduler {
-    /// A scheduler of `jobs`, those that are enabled.
+    /// A scheduler of `jobs`, all there are.
     pub fn new(runner: Arc<Runner>, jobs: Vec<Scheduled>) -> Self {
         Self { runner, jobs, attempts: JoinSet::new() }
     }
 
+    /// Goes on with other settings of the same jobs. What is known of each stays; a run that is
+    /// going on ends under the settings it began with.
+    pub fn replace(&mut self, jobs: Vec<Scheduled>) {
+        for Scheduled { job, policy, .. } in jobs {
+            if let Some(known) = self.jobs.iter_mut().find(|known| known.job.name() == job.name()) {
+                known.job = job;
+                known.policy = policy;
+                known.not_before = Instant::now();
+            }
+        }
+    }
+
     /// Turns until it is asked to stop. Runs that are going on then are asked to stop as well and
-    /// are left for [`Scheduler::drain`].
+    /// are left for [`Scheduler::drain`]. May be dropped and called again.
     pub async fn turn(&mut self, bell: &mut Bell, heartbeat: &Heartbeat, stop: &Stop) {
         while stop.requested().is_none() {
             heartbeat.beat();
@@ -141,12 +163,12 @@ impl Scheduler {
             if job.attempted.is_some() || Instant::now() < job.not_before {
                 continue;
             }
-            let Some(slot) = job.due(now) else { continue };
+            let (Some(slot), Some(policy)) = (job.due(now), &job.policy) else { continue };
             job.attempted = Some(slot);
             let attempt = Attempt {
                 runner: Arc::clone(&self.runner),
                 job: Arc::clone(&job.job),
-                policy: Arc::clone(&job.policy),
+                policy: Arc::clone(policy),
                 blocked: job.blocked,
                 stop: stop.clone(),
             };
@@ -156,7 +178,7 @@ impl Scheduler {
 
     /// Shows when `job` is due next, and returns it.
     fn announce(&self, job: &Scheduled, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let next = job.policy.next_start(now);
+        let next = job.next(now);
         self.runner.metrics.job_next_run(job.job.name(), BACKEND, next);
         self.runner.show(job.job.name(), |shown| shown.next_run = next);
         next

@@ -11,6 +11,7 @@ mod jobs;
 mod library;
 mod observation;
 mod private_cluster;
+mod reload;
 mod schema;
 mod storage;
 mod tidy;

@@ -3,13 +3,17 @@
 //! Everything here also has to work through a pooler in transaction mode, which refuses start-up
 //! parameters it does not track and keeps no session for us.
 
+use std::fmt;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions, PgSslMode};
 use sqlx::{ConnectOptions, Connection, PgConnection};
 use url::Url;
 
+use super::Op;
+use super::error::Context;
 use super::settings::{Settings, SslMode};
+use crate::storage::Result;
 
 /// How long connecting may take when we only want to know what is wrong.
 const PROBE: Duration = Duration::from_secs(5);
@@ -18,8 +22,29 @@ const PROBE: Duration = Duration::from_secs(5);
 /// used; asking every time would cost each transaction a round trip.
 const SUSPICIOUS_AFTER: Duration = Duration::from_secs(30);
 
-/// How to reach the database of `settings`.
-pub(super) fn options(settings: &Settings) -> Result<PgConnectOptions, sqlx::Error> {
+/// How to log in to a database: an address and, if there is one, a password.
+#[derive(Clone)]
+pub struct Login(pub(super) PgConnectOptions);
+
+impl Login {
+    /// As `settings` say. Without a password in them, `~/.pgpass` is read.
+    ///
+    /// # Errors
+    ///
+    /// When the settings cannot be made into connection options.
+    pub fn new(settings: &Settings) -> Result<Self> {
+        options(settings).op(Op { name: "connect", phrase: "read the connection settings" }).map(Self)
+    }
+}
+
+impl fmt::Debug for Login {
+    /// The options hold the password.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Login")
+    }
+}
+
+fn options(settings: &Settings) -> Result<PgConnectOptions, sqlx::Error> {
     let port = settings.port.to_string();
     // Given as a URL, because only that way sqlx looks for a password in ~/.pgpass.
     let url = Url::parse_with_params(
@@ -60,7 +85,7 @@ pub(super) fn options(settings: &Settings) -> Result<PgConnectOptions, sqlx::Err
 
 /// A pool that connects when it is first asked, so that the daemon starts while the database is
 /// down.
-pub(super) fn pool(settings: &Settings, options: PgConnectOptions) -> PgPool {
+pub(super) fn pool(settings: &Settings, login: Login) -> PgPool {
     let connections = |size: u64| u32::try_from(size).unwrap_or(u32::MAX);
     PgPoolOptions::new()
         .min_connections(connections(settings.pool.min_size.get().min(settings.pool.max_size.get() - 1)))
@@ -68,12 +93,12 @@ pub(super) fn pool(settings: &Settings, options: PgConnectOptions) -> PgPool {
         .max_connections(connections(settings.pool.max_size.get() - 1))
         .acquire_timeout(settings.pool.timeout.0)
         .asked_before_use()
-        .connect_lazy_with(options)
+        .connect_lazy_with(login.0)
 }
 
 /// A pool of one connection. Whoever asks for it waits for `patience` at most.
-pub(super) fn reserved(patience: Duration, options: PgConnectOptions) -> PgPool {
-    PgPoolOptions::new().max_connections(1).acquire_timeout(patience).asked_before_use().connect_lazy_with(options)
+pub(super) fn reserved(patience: Duration, login: Login) -> PgPool {
+    PgPoolOptions::new().max_connections(1).acquire_timeout(patience).asked_before_use().connect_lazy_with(login.0)
 }
 
 /// How connections that may be half-open are found out.

@@ -23,11 +23,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join;
-use sqlx::postgres::{PgArguments, PgConnectOptions, PgPool, PgRow, Postgres as Driver};
+use sqlx::postgres::{PgArguments, PgPool, PgRow, Postgres as Driver};
 use sqlx::query::Query;
 use sqlx::{Row, SqlSafeStr};
 use tokio::sync::OnceCell;
 
+pub use connect::Login;
 pub use identity::Identity;
 pub use schema::{Applied, SchemaStatus};
 pub use settings::{PoolSettings, Settings, SslMode};
@@ -74,7 +75,6 @@ const AT_ONCE: Duration = Duration::from_secs(1);
 /// The store of one deployment on PostgreSQL.
 pub struct Postgres {
     settings: Settings,
-    options: PgConnectOptions,
     pool: PgPool,
     /// One connection that is kept for what cannot wait for the others: keeping leases.
     reserved: PgPool,
@@ -135,14 +135,14 @@ impl Postgres {
     /// When the settings cannot be made into connection options.
     pub fn new(settings: Settings, lease: Duration, metrics: Arc<Metrics>) -> Result<Self> {
         metrics.register_store(BackendKind::Postgresql, OPERATIONS, &ErrorKind::ALL.map(ErrorKind::name));
-        let options = connect::options(&settings).op(Op { name: "connect", phrase: "read the connection settings" })?;
-        let pool = connect::pool(&settings, options.clone());
-        let reserved = connect::reserved(lease / 4, options.clone());
+        let login = Login::new(&settings)?;
+        let pool = connect::pool(&settings, login.clone());
+        let reserved = connect::reserved(lease / 4, login);
         let lease = u64::try_from(lease.as_millis()).unwrap_or(u64::MAX);
         let bounds = Bounds { statement: lease / 2, lock: lease / 4, idle: lease / 4 };
         let open = List::default();
         let answers = AtomicBool::new(true);
-        Ok(Self { settings, options, pool, reserved, open, answers, bounds, place: OnceCell::new(), metrics })
+        Ok(Self { settings, pool, reserved, open, answers, bounds, place: OnceCell::new(), metrics })
     }
 
     /// Connects once, outside the pool, and says what is wrong when that fails.
@@ -156,7 +156,14 @@ impl Postgres {
     }
 
     async fn probe_for(&self, op: Op) -> Result<()> {
-        connect::probe(&self.options).await.map_err(|error| no_connection(&self.settings, op, error))
+        connect::probe(&self.pool.connect_options()).await.map_err(|error| no_connection(&self.settings, op, error))
+    }
+
+    /// Makes new connections with `login`. Those that there are live on: the server asked them for a
+    /// password when they began.
+    pub fn log_in_with(&self, login: Login) {
+        self.reserved.set_connect_options(login.0.clone());
+        self.pool.set_connect_options(login.0);
     }
 
     /// Where the store is, for people: no secrets.

@@ -22,7 +22,8 @@ pub struct Settings {
     pub user: String,
     /// Its password. Without one, `~/.pgpass` or the server's own rules decide.
     pub password: Option<Secret>,
-    /// A file that holds the password, read at start; white space at its end does not count.
+    /// A file that holds the password, read whenever the configuration is; white space at its end
+    /// does not count.
     pub password_file: Option<PathBuf>,
     /// The schema of ActingWeb's tables: prefix and schema as the library joins them.
     pub schema: String,

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -111,7 +112,7 @@ impl Maintd {
                 }
             }
         });
-        Daemon { child, log, reader: Some(reader), address: None, _file: self.file }
+        Daemon { child, log, reader: Some(reader), address: None, file: self.file }
     }
 }
 
@@ -142,7 +143,7 @@ pub(crate) struct Daemon {
     log: Arc<Mutex<String>>,
     reader: Option<JoinHandle<()>>,
     address: Option<SocketAddr>,
-    _file: Option<NamedTempFile>,
+    file: Option<NamedTempFile>,
 }
 
 impl Daemon {
@@ -160,6 +161,11 @@ impl Daemon {
     /// Where it serves.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address.expect("it serves")
+    }
+
+    /// Its configuration file.
+    pub(crate) fn config(&self) -> &Path {
+        self.file.as_ref().expect("it was given one").path()
     }
 
     /// Asks for a page: status and body.
@@ -218,7 +224,8 @@ impl Daemon {
         self.until_some(what, |daemon| condition(daemon).then_some(()));
     }
 
-    fn until_some<T>(&self, what: &str, condition: impl Fn(&Self) -> Option<T>) -> T {
+    /// Waits for something that it shows, and returns it.
+    pub(crate) fn until_some<T>(&self, what: &str, condition: impl Fn(&Self) -> Option<T>) -> T {
         let deadline = Instant::now() + DEADLINE;
         loop {
             if let Some(value) = condition(self) {

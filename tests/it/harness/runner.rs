@@ -10,6 +10,7 @@ use actingweb_maintd::runner::{
 use actingweb_maintd::storage::postgres::Postgres;
 use actingweb_maintd::throttle;
 use actingweb_maintd::work::{Progress, Run, Stop};
+use tokio::sync::watch;
 
 /// A runner on `store` and what it counts into.
 pub(crate) fn runner(store: &Arc<Postgres>) -> Runner {
@@ -19,7 +20,7 @@ pub(crate) fn runner(store: &Arc<Postgres>) -> Runner {
         board: Board::default(),
         clocks: Clocks::new(&ClockSettings::default()),
         lease: LeaseSettings::default(),
-        history: HistorySettings::default(),
+        history: watch::Sender::new(HistorySettings::default()),
         holder: "test".to_owned(),
         ended: Arc::default(),
         running: Running::default(),
