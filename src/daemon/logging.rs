@@ -47,6 +47,6 @@ impl Logging {
 /// Reads a filter.
 pub(super) fn parse(filter: &str) -> anyhow::Result<EnvFilter> {
     // The libraries' own stories are not the operator's, unless the filter names them.
-    let filter = format!("tokio_cron_scheduler=warn,sqlx=warn,{filter}");
+    let filter = format!("tokio_cron_scheduler=off,sqlx=warn,{filter}");
     EnvFilter::try_new(&filter).with_context(|| format!("log.filter: cannot read `{filter}`"))
 }

@@ -47,6 +47,7 @@ async fn renew(
     stop: Stop,
     done: Stop,
 ) {
+    store.reserve().await;
     let mut wait = ttl / 3;
     loop {
         done.sleep(wait).await;

@@ -47,7 +47,7 @@ pub enum Reason {
     Schema,
     /// The clocks could not be trusted.
     Clock,
-    /// No daemon was running, or it was suspended.
+    /// No daemon was there to run it: none was up, or it was suspended.
     Downtime,
     /// The store did not answer.
     Unavailable,
@@ -84,7 +84,7 @@ impl fmt::Display for Reason {
             Self::Window => "it was outside the job's window",
             Self::Schema => "the schema was not one to work on",
             Self::Clock => "the clocks could not be trusted",
-            Self::Downtime => "no daemon was running",
+            Self::Downtime => "no daemon was there to run it",
             Self::Unavailable => "the database did not answer",
         })
     }

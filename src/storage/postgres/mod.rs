@@ -227,6 +227,12 @@ impl Postgres {
         Transaction::begin(&self.reserved, bounds, op, &self.open).await
     }
 
+    /// Opens the reserved connection, if it is not open, while there is time to wait for it.
+    pub async fn reserve(&self) {
+        // Whoever needs it tries again, and tells what is wrong.
+        let _connection = self.reserved.acquire().await;
+    }
+
     /// A query that leaves no prepared statement behind, unless the settings allow it.
     fn query<'q>(&self, sql: impl SqlSafeStr) -> Statement<'q> {
         sqlx::query(sql).persistent(self.settings.statement_cache)
