@@ -46,7 +46,8 @@ impl Logging {
 
 /// Reads a filter.
 pub(super) fn parse(filter: &str) -> anyhow::Result<EnvFilter> {
-    // The libraries' own stories are not the operator's, unless the filter names them.
+    // The libraries' own stories are not the operator's, unless the filter names them. The scheduler's
+    // are about rings that were taken back, and sound like errors.
     let filter = format!("tokio_cron_scheduler=off,sqlx=warn,{filter}");
     EnvFilter::try_new(&filter).with_context(|| format!("log.filter: cannot read `{filter}`"))
 }

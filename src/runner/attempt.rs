@@ -86,7 +86,7 @@ impl Attempt {
                     );
                     store.turn_back(job.name(), from, to).await?;
                 }
-                Next::Held(held) => return Ok(Learned { rest: WAITING, complaint: Some(running(&held)), ..learned }),
+                Next::Held(held) => return Ok(waiting(learned, job.name(), &held)),
                 Next::Wait(rest) => return Ok(Learned { rest, ..learned }),
                 Next::Pass(conclusion) => {
                     if store.pass(job.name(), &conclusion, &runner.holder).await? {
@@ -101,9 +101,7 @@ impl Attempt {
                     let start = Start::Scheduled { due, open_for };
                     match runner.run(job, start, &self.stop, &Progress::new()).await? {
                         Ran::Ended(_) => tell(job.name(), &passed),
-                        Ran::Held(held) => {
-                            return Ok(Learned { rest: WAITING, complaint: Some(running(&held)), ..learned });
-                        }
+                        Ran::Held(held) => return Ok(waiting(learned, job.name(), &held)),
                         Ran::Refused(reason, why) => return Ok(refused(learned, reason, why)),
                         Ran::Stopped => return Ok(learned),
                         Ran::Moved | Ran::Paused(_) => {}
@@ -119,8 +117,10 @@ fn refused(learned: Learned, reason: Reason, why: String) -> Learned {
     Learned { rest: RETRY, complaint: Some(why), blocked: Some(reason), ..learned }
 }
 
-fn running(held: &Held) -> String {
-    format!("it has been running on {} since {}", held.holder, held.since.format("%Y-%m-%dT%H:%M:%SZ"))
+/// With several replicas this is what all but one of them find.
+fn waiting(learned: Learned, job: &'static str, held: &Held) -> Learned {
+    tracing::debug!(job.name = job, holder = %held.holder, since = %held.since, "{job} is being run by somebody else");
+    Learned { rest: WAITING, ..learned }
 }
 
 /// Says which slots were passed over: the ones that go on with what was said before only to
