@@ -19,6 +19,7 @@ use crate::daemon::{Parts, Signals};
 use crate::demo::cluster::{self, Cluster};
 use crate::demo::deployment::{Contents, Deployment};
 use crate::jobs::ttl_cleanup;
+use crate::model::OURS_ALONE;
 use crate::model::setting::{Bounded, Span};
 use crate::storage::Runs;
 use crate::storage::postgres::Postgres;
@@ -128,7 +129,11 @@ async fn watch(
 
 /// The binary itself as the daemon, which finds its database by the application's variables.
 fn daemon(cluster: &Cluster, address: SocketAddr) -> anyhow::Result<Child> {
-    Command::new(std::env::current_exe()?)
+    let mut command = Command::new(std::env::current_exe()?);
+    for name in OURS_ALONE {
+        command.env_remove(name);
+    }
+    command
         // No file of this machine shall have a say.
         .args(["run", "--config", "/dev/null"])
         .env("DATABASE_BACKEND", "postgresql")

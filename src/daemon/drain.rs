@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, interval_at, sleep, sleep_until};
 
-use super::Signal;
+use super::{Notifier, Signal};
 use crate::runner::{Runner, Scheduler};
 
 /// Between two lines about what is still running.
@@ -18,6 +18,7 @@ const CUTTING: Duration = Duration::from_secs(2);
 /// were cut that way.
 pub(super) async fn drain(
     runner: &Runner,
+    notifier: &Notifier,
     scheduler: &mut Scheduler,
     second: impl Future<Output = Signal>,
     grace: Duration,
@@ -25,6 +26,7 @@ pub(super) async fn drain(
     let running = runner.running.jobs();
     if !running.is_empty() {
         tracing::info!(running = running.join(", "), grace = ?grace, "waiting for running jobs");
+        notifier.status(&format!("draining: {}", running.join(", ")));
     }
     tokio::pin!(second);
     let over = Instant::now() + grace;

@@ -5,6 +5,7 @@ mod logging;
 mod reload;
 mod signals;
 mod status;
+mod systemd;
 mod watch;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use tokio::sync::Notify;
 
 pub use logging::Logging;
 pub use signals::{Signal, Signals};
+pub use systemd::Notifier;
 
 use self::reload::Reload;
 use crate::config::{Config, Sources};
@@ -104,6 +106,7 @@ pub fn host() -> String {
 pub async fn run(sources: Sources, config: Config, logging: Logging, apply_schema: bool) -> anyhow::Result<()> {
     // Before anything slow, so that no signal is lost.
     let mut signals = Signals::of_the_daemon().context("cannot listen for signals")?;
+    let notifier = Arc::new(Notifier::from_environment());
     let Parts { store, metrics, runner, board } = Parts::new(&config)?;
     let jobs = jobs::registry(&config.jobs, &config.throttle);
     board.update(|status| *status = first_status(&config, &store, &jobs));
@@ -111,7 +114,7 @@ pub async fn run(sources: Sources, config: Config, logging: Logging, apply_schem
         let Deletes { table, reason } = job.deletes();
         metrics.register_job(job.name(), BACKEND, &[(table, &[reason])], &Reason::ALL.map(Reason::name));
     }
-    let heartbeat = Heartbeat::new();
+    let heartbeat = Heartbeat::new(notifier.watchdog());
     let server = http::Server::bind(config.http.listen).context("http.listen")?;
     let address = server.local_addr();
     let site = Arc::new(http::Site::new(board.clone(), heartbeat.clone(), Arc::clone(&metrics)));
@@ -125,7 +128,8 @@ pub async fn run(sources: Sources, config: Config, logging: Logging, apply_schem
     );
 
     let stop = Stop::new();
-    let watcher = watch::Watcher::new(Arc::clone(&runner), &jobs, apply_schema);
+    notifier.readiness(board.snapshot().not_ready.first().map(String::as_str));
+    let watcher = watch::Watcher::new(Arc::clone(&runner), Arc::clone(&notifier), &jobs, apply_schema);
     let watching = tokio::spawn({
         let stop = stop.clone();
         async move { watcher.watch(&stop).await }
@@ -133,8 +137,13 @@ pub async fn run(sources: Sources, config: Config, logging: Logging, apply_schem
     let mut bell = Bell::start().await.context("cannot start the scheduler")?;
     let scheduled = schedule_jobs(&config, &jobs)?;
     let mut scheduler = Scheduler::new(Arc::clone(&runner), scheduled);
+    tokio::spawn({
+        let (notifier, beats) = (Arc::clone(&notifier), heartbeat.beats());
+        async move { notifier.feed(beats).await }
+    });
+    notifier.ready();
 
-    let mut reload = Reload::new(sources, config, logging, Arc::clone(&runner));
+    let mut reload = Reload::new(sources, config, logging, Arc::clone(&runner), Arc::clone(&notifier));
     loop {
         tokio::select! {
             () = scheduler.turn(&mut bell, &heartbeat, &stop) => break,
@@ -153,10 +162,11 @@ pub async fn run(sources: Sources, config: Config, logging: Logging, apply_schem
             }
         }
     }
+    notifier.stopping();
     stop.request(StopReason::Shutdown);
     bell.stop().await;
     let second = second_signal(&mut signals, &site);
-    let cut = drain::drain(&runner, &mut scheduler, second, reload.in_force().drain.grace.0).await;
+    let cut = drain::drain(&runner, &notifier, &mut scheduler, second, reload.in_force().drain.grace.0).await;
     // A question to a store that does not answer would keep us for as long as a connection may
     // take; left alone, it ends with the process.
     tokio::select! {

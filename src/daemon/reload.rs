@@ -6,6 +6,7 @@ use tokio::task::JoinHandle;
 use tracing::Level;
 use tracing_subscriber::EnvFilter;
 
+use super::Notifier;
 use super::logging::{self, Logging};
 use crate::config::{self, Change, Config, Problem, Sources};
 use crate::jobs;
@@ -19,6 +20,7 @@ pub(super) struct Reload {
     in_force: Arc<Config>,
     logging: Logging,
     runner: Arc<Runner>,
+    notifier: Arc<Notifier>,
     going_on: Option<JoinHandle<Judged>>,
     /// It was asked for while one was going on, whose sources may have been read before they changed.
     again: bool,
@@ -46,10 +48,16 @@ pub(super) struct Next {
 
 impl Reload {
     /// Takes `in_force` for what was loaded at the start from `sources`, just now.
-    pub(super) fn new(sources: Sources, in_force: Config, logging: Logging, runner: Arc<Runner>) -> Self {
+    pub(super) fn new(
+        sources: Sources,
+        in_force: Config,
+        logging: Logging,
+        runner: Arc<Runner>,
+        notifier: Arc<Notifier>,
+    ) -> Self {
         runner.metrics.config_loaded(Some(clock::now()));
         let (sources, in_force) = (Arc::new(sources), Arc::new(in_force));
-        Self { sources, in_force, logging, runner, going_on: None, again: false }
+        Self { sources, in_force, logging, runner, notifier, going_on: None, again: false }
     }
 
     /// The configuration in force.
@@ -66,6 +74,7 @@ impl Reload {
             self.again = true;
             return;
         }
+        self.notifier.reloading();
         let (sources, in_force) = (Arc::clone(&self.sources), Arc::clone(&self.in_force));
         // A file system that hangs must not stop the scheduler.
         self.going_on = Some(tokio::task::spawn_blocking(move || judge(&sources, &in_force)));
@@ -103,6 +112,7 @@ impl Reload {
                 tracing::error!(reload = "refused", "the configuration stays as it was\n{problems}");
             }
         }
+        self.notifier.ready();
         if std::mem::take(&mut self.again) {
             self.begin();
         }

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::Notifier;
 use crate::jobs::{BACKEND, Job};
 use crate::metrics::{Check, Severity};
 use crate::runner::{Runner, Told};
 use crate::storage::postgres::{PoolUse, SchemaStatus};
-use crate::storage::{Error, Runs, Slots, Sweep};
+use crate::storage::{Error, ErrorKind, Runs, Slots, Sweep};
 use crate::work::Stop;
 
 /// Between two questions whether the store is there.
@@ -23,6 +24,7 @@ const LOOKING: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(super) struct Watcher {
     runner: Arc<Runner>,
+    notifier: Arc<Notifier>,
     jobs: Vec<&'static str>,
     /// Our own schema is still to be made.
     apply_schema: bool,
@@ -34,15 +36,9 @@ pub(super) struct Watcher {
 }
 
 impl Watcher {
-    pub(super) fn new(runner: Arc<Runner>, jobs: &[Arc<dyn Job>], apply_schema: bool) -> Self {
-        Self {
-            runner,
-            jobs: jobs.iter().map(|job| job.name()).collect(),
-            apply_schema,
-            up: false,
-            has_told: false,
-            told: Told::default(),
-        }
+    pub(super) fn new(runner: Arc<Runner>, notifier: Arc<Notifier>, jobs: &[Arc<dyn Job>], apply_schema: bool) -> Self {
+        let jobs = jobs.iter().map(|job| job.name()).collect();
+        Self { runner, notifier, jobs, apply_schema, up: false, has_told: false, told: Told::default() }
     }
 
     /// Watches until it is asked to stop.
@@ -86,6 +82,7 @@ impl Watcher {
         self.runner.metrics.findings(BACKEND, Check::SchemaRevision, Severity::Critical, unknown);
         let wrong = clocks.map(|wrong| u64::from(wrong.is_some()));
         self.runner.metrics.findings(BACKEND, Check::ClockSkew, Severity::Critical, wrong);
+        self.notifier.readiness(problem.as_deref());
         self.tell(problem.clone()).await;
         let place = self.runner.store.describe();
         self.runner.board.update(|status| {
@@ -150,6 +147,7 @@ impl Watcher {
         let backlog = store.backlog().await.inspect_err(|error| {
             tracing::warn!(error = error.chain(), "the backlog could not be measured");
         });
+        let is_gone = backlog.as_ref().is_err_and(|error| error.kind == ErrorKind::Unavailable);
         let backlog = backlog.ok();
         metrics.expired_rows(BACKEND, backlog.map(|backlog| backlog.expired_rows));
         metrics.oldest_expired_age(BACKEND, backlog.and_then(|backlog| backlog.oldest_age_seconds));
@@ -158,7 +156,8 @@ impl Watcher {
                 backend.backlog = backlog;
             }
         });
-        for job in &self.jobs {
+        // Each question to a store that has gone away takes long, and the next one to `ask` tells.
+        for job in self.jobs.iter().filter(|_| !is_gone) {
             if let Err(error) = self.look_at(job).await {
                 tracing::warn!(job.name = job, error = error.chain(), "the history could not be read");
             }

@@ -26,6 +26,8 @@ use std::{
 
 use nix::unistd::{Uid, User};
 
+use crate::model::OURS_ALONE;
+
 /// How long a server may take until it accepts connections; a slow, loaded machine included.
 const START_DEADLINE: Duration = Duration::from_secs(60);
 
@@ -285,6 +287,9 @@ fn guard_command(bin_dir: &Path, root: &Path, options: &Options) -> Result<Comma
         command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
     }
     for (name, _) in std::env::vars_os().filter(|(name, _)| is_libpq_variable(name)) {
+        command.env_remove(name);
+    }
+    for name in OURS_ALONE {
         command.env_remove(name);
     }
     command

@@ -109,7 +109,7 @@ mod tests {
     use super::*;
 
     fn site(status: Status) -> Site {
-        Site::new(Board::new(status), Heartbeat::new(), Arc::new(Metrics::new("1.2.3", "abcdef0")))
+        Site::new(Board::new(status), Heartbeat::new(None), Arc::new(Metrics::new("1.2.3", "abcdef0")))
     }
 
     /// Status, content type and body of the answer to `path`.

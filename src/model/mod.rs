@@ -2,9 +2,11 @@
 
 mod backend;
 pub mod clock;
+mod inherited;
 pub mod schema;
 mod secret;
 pub mod setting;
 
 pub use backend::BackendKind;
+pub use inherited::OURS_ALONE;
 pub use secret::Secret;

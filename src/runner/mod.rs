@@ -13,7 +13,7 @@ mod status;
 mod told;
 
 pub use clocks::Clocks;
-pub use heartbeat::Heartbeat;
+pub use heartbeat::{Beats, Heartbeat};
 pub use run::{Ran, Runner, Running, Start};
 pub use scheduler::{Scheduled, Scheduler};
 pub use settings::{ClockSettings, HistorySettings, LeaseSettings};

@@ -141,7 +141,7 @@ impl Scheduler {
                 bell.ring_at(next, now);
             }
             tokio::select! {
-                _ = bell.next_ring(self.patience()) => {}
+                _ = bell.next_ring(self.patience(heartbeat)) => {}
                 Some(ended) = self.attempts.join_next() => self.learn(ended),
                 () = stop.wait() => {}
             }
@@ -186,11 +186,11 @@ impl Scheduler {
 
     /// How long to wait for the bell at most: until the next attempt of a slot that is overdue,
     /// and never longer than the heartbeat allows.
-    fn patience(&self) -> Duration {
+    fn patience(&self, heartbeat: &Heartbeat) -> Duration {
         let now = clock::now();
         let overdue = self.jobs.iter().filter(|job| job.attempted.is_none() && job.due(now).is_some());
         let retry = overdue.map(|job| job.not_before.saturating_duration_since(Instant::now())).min();
-        retry.unwrap_or(Heartbeat::PERIOD).min(Heartbeat::PERIOD)
+        retry.map_or(heartbeat.period(), |retry| retry.min(heartbeat.period()))
     }
 
     fn learn(&mut self, ended: Result<(usize, Learned), JoinError>) {

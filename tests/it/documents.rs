@@ -46,6 +46,16 @@ fn every_door_of_the_readme_exists() {
 }
 
 #[test]
+fn every_file_of_the_readme_exists() {
+    let commands = blocks("README.md", "console").join("\n");
+    let files: Vec<&str> = commands.split_whitespace().filter(|word| word.starts_with("deploy/")).collect();
+    assert!(files.len() >= 3, "{files:?}");
+    for file in files {
+        assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(file).exists(), "{file}");
+    }
+}
+
+#[test]
 fn the_configuration_of_the_readme_is_sound() {
     let dir = tempfile::tempdir().expect("a directory");
     let secret = dir.path().join("secret");

@@ -6,6 +6,7 @@ mod chaos;
 mod cli;
 mod config;
 mod daemon;
+mod deploy;
 mod documents;
 mod jobs;
 mod library;

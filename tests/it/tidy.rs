@@ -63,6 +63,7 @@ fn some_libraries_are_named_in_their_own_rooms_only() {
         ("hyper", ["src/http"].as_slice()),
         ("prometheus::", ["src/metrics.rs"].as_slice()),
         ("signal_hook", ["src/daemon/signals.rs"].as_slice()),
+        ("sd_notify", ["src/daemon/systemd.rs"].as_slice()),
         ("clap", ["src/cli"].as_slice()),
         ("rustix", ["src/model/clock.rs"].as_slice()),
     ]);
@@ -73,6 +74,17 @@ fn some_libraries_are_named_in_their_own_rooms_only() {
             assert!(!used || at_home, "{} names {library}, whose home is {rooms:?}", path.display());
         }
     }
+}
+
+/// A program that is started must not answer the service manager in the daemon's place.
+#[test]
+fn programs_are_started_without_what_is_ours_alone() {
+    let mut found = 0;
+    for (path, text) in sources("src").into_iter().filter(|(_, text)| text.contains("Command::new(")) {
+        assert!(text.contains("in OURS_ALONE"), "{} starts programs that inherit NOTIFY_SOCKET", path.display());
+        found += 1;
+    }
+    assert!(found > 0);
 }
 
 #[test]

@@ -194,7 +194,7 @@ impl Postgres {
 
     async fn begin_within(&self, bounds: Bounds, op: Op) -> Result<Transaction> {
         // A pool would try to connect for as long as it may, and then not say why it could not.
-        if !self.answers.load(Ordering::Relaxed) {
+        if self.pool.size() == 0 || !self.answers.load(Ordering::Relaxed) {
             self.probe_for(op).await?;
         }
         // What lies idle since before the server was restarted fails at once, each by itself.

@@ -85,9 +85,14 @@ impl Maintd {
     }
 
     /// Starts the daemon with more arguments, and returns when it serves.
-    pub(crate) fn start_with(mut self, arguments: &[&str]) -> Daemon {
+    pub(crate) fn start_with(self, arguments: &[&str]) -> Daemon {
+        self.start_as(&[&["run"], arguments].concat())
+    }
+
+    /// Starts the daemon with exactly these arguments, and returns when it serves.
+    pub(crate) fn start_as(mut self, arguments: &[&str]) -> Daemon {
         // The port is the system's choice, and told in the log.
-        self.command.arg("run").args(arguments).env("MAINTD_HTTP__LISTEN", "127.0.0.1:0");
+        self.command.args(arguments).env("MAINTD_HTTP__LISTEN", "127.0.0.1:0");
         let mut daemon = self.spawn();
         let what = "the daemon to serve";
         daemon.address = Some(daemon.until_some(what, |daemon| {

@@ -9,6 +9,7 @@ pub(crate) mod private;
 pub(crate) mod python;
 pub(crate) mod runner;
 pub(crate) mod seeds;
+pub(crate) mod service_manager;
 pub(crate) mod store;
 pub(crate) mod tools;
 pub(crate) mod witness;

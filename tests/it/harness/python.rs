@@ -50,7 +50,8 @@ async fn run(db: &TestDb, prefix: &str, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("Python prints UTF-8")
 }
 
-fn interpreter() -> PathBuf {
+/// Python with the library.
+pub(crate) fn interpreter() -> PathBuf {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/venv/bin/python");
     assert!(path.exists(), "{} is missing: `./x setup test` makes it", path.display());
     path

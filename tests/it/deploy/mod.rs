@@ -1,0 +1,4 @@
+mod kubernetes;
+mod notify;
+mod unit;
+mod watchdog;
