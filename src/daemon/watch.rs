@@ -70,9 +70,14 @@ impl Watcher {
         let mut clocks = None;
         let (schema, problem) = match answer {
             Ok(schema) => {
-                clocks = self.runner.clocks.ask(&*self.runner.store).await.ok();
+                let store = &*self.runner.store;
+                clocks = self.runner.clocks.ask(store).await.ok();
                 let refusal = schema.refusal().or_else(|| clocks.clone().flatten());
-                (Some(schema), refusal.map(|why| format!("{BACKEND}: {why}")))
+                let problem = match refusal {
+                    Some(why) => Some(format!("{BACKEND}: {why}")),
+                    None => store.touch().await.err().map(|error| error.chain()),
+                };
+                (Some(schema), problem)
             }
             Err(error) => (None, Some(error.chain())),
         };

@@ -51,7 +51,8 @@ async fn renew(
     let mut wait = ttl / 3;
     loop {
         done.sleep(wait).await;
-        if done.requested().is_some() {
+        // A lease that was not kept in time is not asked for again: the work has been stopped.
+        if done.requested().is_some() || stop.requested() == Some(StopReason::LeaseLost) {
             return;
         }
         let asked = Instant::now();

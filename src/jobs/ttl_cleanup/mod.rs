@@ -23,7 +23,7 @@ use super::persist::persist;
 use super::{BACKEND, Deletes, Job, Plan, Workplace};
 use crate::storage::{Expired, Result, Sweep};
 use crate::throttle::{self, Signals, Throttle};
-use crate::work::{Limits, Report};
+use crate::work::{Limits, Report, StopReason};
 
 /// The job's name.
 pub const NAME: &str = "ttl_cleanup";
@@ -44,8 +44,9 @@ struct Pass {
     deleted: AtomicU64,
     skipped: AtomicU64,
     batches: AtomicU64,
-    /// A worker failed, so that the others end at their next batch.
-    failed: AtomicBool,
+    /// A worker failed, or was stopped before its batch could be done; the others end at their next
+    /// batch.
+    given_up: AtomicBool,
 }
 
 impl TtlCleanup {
@@ -85,7 +86,8 @@ impl TtlCleanup {
         report.batches += pass.batches.load(Ordering::Relaxed);
         report.waited = throttle.waited();
         results.into_iter().collect::<Result<()>>()?;
-        Ok(read_to_the_end? && handed_out)
+        // A batch that was given up had been handed out as well.
+        Ok(read_to_the_end? && handed_out && !pass.given_up.load(Ordering::Relaxed))
     }
 
     #[expect(clippy::too_many_arguments, reason = "what the workers of a pass share")]
@@ -100,7 +102,7 @@ impl TtlCleanup {
         pass: &Pass,
     ) -> Result<()> {
         let fence = at.lease.fence(worker);
-        while at.stop.requested().is_none() && !pass.failed.load(Ordering::Relaxed) {
+        while at.stop.requested().is_none() && !pass.given_up.load(Ordering::Relaxed) {
             let candidates = queue.take(throttle.batch_size()).await;
             if candidates.is_empty() {
                 break;
@@ -108,8 +110,8 @@ impl TtlCleanup {
             let asked = candidates.len();
             let delete = || store.delete_expired(which, &candidates, &fence);
             let batch = persist(NAME, throttle, at, delete).await;
-            let Some(batch) = batch.inspect_err(|_| pass.failed.store(true, Ordering::Relaxed))? else {
-                pass.failed.store(true, Ordering::Relaxed);
+            let Some(batch) = batch.inspect_err(|_| pass.given_up.store(true, Ordering::Relaxed))? else {
+                pass.given_up.store(true, Ordering::Relaxed);
                 break;
             };
             pass.batches.fetch_add(1, Ordering::Relaxed);
@@ -186,6 +188,8 @@ impl Job for TtlCleanup {
         report.stopped = if came_to_the_end { None } else { at.stop.requested() };
         report.more = match (came_to_the_end, passed_over) {
             (true, 0) => false,
+            // Somebody else is at it.
+            _ if report.stopped == Some(StopReason::LeaseLost) => true,
             // Not known, if it cannot be asked any more: then something may be left.
             _ => persist(NAME, &throttle, at, || store.any_expired(&which)).await?.unwrap_or(true),
         };

@@ -47,10 +47,19 @@ impl Reader<'_> {
         let mut next = Some(Cursor::default());
         while let Some(cursor) = next {
             let Ok(place) = self.pages.reserve().await else { return Ok(false) };
-            let page = persist(NAME, throttle, at, || store.expired(self.which, &cursor, PAGE)).await?;
+            // Reading may be dropped half way: nothing is lost but a connection.
+            let page = tokio::select! {
+                page = persist(NAME, throttle, at, || store.expired(self.which, &cursor, PAGE)) => page?,
+                () = at.stop.wait() => None,
+            };
             let Some(page) = page else { return Ok(false) };
             at.metrics.rows_examined(NAME, BACKEND, DELETES.table, page.examined);
             self.examined.fetch_add(page.examined, Ordering::Relaxed);
+            // A place that was reserved stays good when the queue is closed; but nobody looks there
+            // any more.
+            if self.pages.is_closed() {
+                return Ok(false);
+            }
             place.send(page.candidates);
             next = page.next;
         }

@@ -66,6 +66,7 @@ const OPERATIONS: &[&str] = &[
     "schema",
     "standing",
     "time",
+    "touch",
     "turn_back",
 ];
 

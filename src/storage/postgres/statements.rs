@@ -18,6 +18,8 @@ pub(super) struct Statements {
     pub(super) count_expired: SqlStr,
     /// Number and oldest TTL of the expired rows, up to a limit.
     pub(super) backlog: SqlStr,
+    /// Whether the attributes can be read.
+    pub(super) touch: SqlStr,
     /// The application's schema revisions.
     pub(super) revisions: SqlStr,
 }
@@ -76,6 +78,8 @@ impl Statements {
                      WHERE ttl_timestamp < floor(extract(epoch FROM now()))::bigint \
                      ORDER BY ttl_timestamp LIMIT $1) AS oldest"
             )),
+            // Takes the table's lock and reads nothing, however much lies dead at its beginning.
+            touch: sql(format!("/* touch */ SELECT count(*) FROM (SELECT FROM {attributes} LIMIT 0) AS none")),
             revisions: sql(format!("/* revisions */ SELECT version_num FROM {schema}.alembic_version ORDER BY 1")),
         }
     }

@@ -154,6 +154,24 @@ impl Sweep for Postgres {
     }
 }
 
+impl Postgres {
+    /// Looks whether the table that jobs work on can be read, which it cannot while somebody has
+    /// locked it.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Timeout`] when it is locked.
+    pub async fn touch(&self) -> Result<()> {
+        const OP: Op = Op { name: "touch", phrase: "read the attributes" };
+        self.measured(OP, async {
+            let place = self.place().await?;
+            self.fetch_one(MEASURING, OP, self.query(place.statements.touch.clone())).await?;
+            Ok(())
+        })
+        .await
+    }
+}
+
 /// The places of rows as the text of an array: one value is quicker to send and to read than a
 /// thousand. Places have no quotes in them.
 fn array_of_places(candidates: &[Candidate]) -> String {

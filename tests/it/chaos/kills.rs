@@ -1,7 +1,6 @@
 //! `kill -9` at seeded instants of runs: 200 of them in all.
 
-use fastrand::Rng;
-
+use super::at_some_pace;
 use crate::harness::cluster::TestDb;
 use crate::harness::daemon::Maintd;
 use crate::harness::fleet::Fleet;
@@ -11,23 +10,12 @@ use crate::harness::witness::Witness;
 /// Databases that one test has, at the same time.
 const DATABASES: u64 = 5;
 
-/// A daemon at one of many paces: mostly resting between batches, or mostly in one.
-pub(super) fn at_some_pace(db: &TestDb, random: &mut Rng) -> Maintd {
-    let rate = random.choice(["300", "1000", "0"]).expect("a choice");
-    let batch = random.choice(["10", "50"]).expect("a choice");
-    let workers = random.choice(["1", "1", "3"]).expect("a choice");
-    Maintd::on(db)
-        .env("MAINTD_JOBS__TTL_CLEANUP__MAX_ROWS_PER_SECOND", rate)
-        .env("MAINTD_JOBS__TTL_CLEANUP__BATCH_SIZE", batch)
-        .env("MAINTD_JOBS__TTL_CLEANUP__WORKERS", workers)
-}
-
 /// Kills whoever works, `kills` times on one database, while rows come, expire and are extended.
 async fn kill_at_seeded_instants(seed: u64, daemons: usize, kills: usize) {
     let db = TestDb::new().await;
     let witness = Witness::new(db.pool()).await;
     witness.add(200, 3600).await;
-    let mut fleet = Fleet::start(db.pool(), seed, daemons, |random| at_some_pace(&db, random)).await;
+    let mut fleet = Fleet::start(db.pool(), seed, daemons, |_, random| at_some_pace(Maintd::on(&db), random)).await;
     for _ in 0..kills {
         witness.fill_up(600).await;
         witness.add(50, 1).await;

@@ -1,7 +1,8 @@
 //! Everything that can happen to processes, in an order that a seed chooses.
 
-use crate::chaos::kills::at_some_pace;
+use super::at_some_pace;
 use crate::harness::cluster::TestDb;
+use crate::harness::daemon::Maintd;
 use crate::harness::fleet::Fleet;
 use crate::harness::seeds;
 use crate::harness::witness::Witness;
@@ -12,7 +13,7 @@ fn daemons_that_are_killed_stopped_terminated_and_started_again_keep_the_ledger(
         let db = TestDb::new().await;
         let witness = Witness::new(db.pool()).await;
         witness.add(200, 3600).await;
-        let mut fleet = Fleet::start(db.pool(), seed, 3, |random| at_some_pace(&db, random)).await;
+        let mut fleet = Fleet::start(db.pool(), seed, 3, |_, random| at_some_pace(Maintd::on(&db), random)).await;
         for _ in 0..40 {
             witness.add(100, -60).await;
             witness.add(20, 1).await;

@@ -55,7 +55,9 @@ pub(crate) struct Entry {
     pub(crate) stopped: Option<String>,
     pub(crate) started_at: DateTime<Utc>,
     pub(crate) finished_at: Option<DateTime<Utc>>,
+    pub(crate) examined: i64,
     pub(crate) deleted: i64,
+    pub(crate) skipped: i64,
 }
 
 /// Neighbouring slots that were not run.
@@ -111,6 +113,7 @@ impl History {
         let mut problems = Vec::new();
         self.order(&mut problems);
         self.rest(&mut problems);
+        self.successes(&mut problems);
         self.repetitions(&mut problems);
         self.dead(&mut problems);
         slots::accounts(self, &mut problems);
@@ -161,6 +164,16 @@ impl History {
         }
         if self.fences > 0 {
             problems.push(format!("{} fences are left of runs that have ended", self.fences));
+        }
+    }
+
+    /// A success has dealt with all that it looked at.
+    fn successes(&self, problems: &mut Vec<String>) {
+        for run in self.runs.iter().filter(|run| run.outcome.as_deref() == Some("succeeded")) {
+            let untouched = run.examined - run.deleted - run.skipped;
+            if untouched > 0 {
+                problems.push(format!("run {} succeeded, and left {untouched} rows that it had found", run.run_id));
+            }
         }
     }
 

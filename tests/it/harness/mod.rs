@@ -6,6 +6,7 @@ pub(crate) mod fleet;
 pub(crate) mod ledger;
 pub(crate) mod pooler;
 pub(crate) mod private;
+pub(crate) mod proxy;
 pub(crate) mod python;
 pub(crate) mod runner;
 pub(crate) mod seeds;

@@ -65,6 +65,11 @@ impl Private {
         self.with(|cluster| cluster.stop().unwrap_or_else(|error| panic!("{error}"))).await;
     }
 
+    /// Kills the server, as a crash does.
+    pub(crate) async fn crash(&mut self) {
+        self.with(|cluster| cluster.kill().unwrap_or_else(|error| panic!("{error}"))).await;
+    }
+
     /// Starts it again on the same data and port.
     pub(crate) async fn start_again(&mut self) {
         self.with(|cluster| cluster.start_again().unwrap_or_else(|error| panic!("{error}"))).await;

@@ -1,3 +1,4 @@
 //! The jobs on a real database.
 
+mod stopped;
 mod ttl_cleanup;

@@ -159,6 +159,12 @@ impl Fleet<'_> {
         }
     }
 
+    /// Lets a seeded time pass, within which a run of many batches is not done.
+    pub(crate) async fn some_time(&mut self) {
+        let pause = Duration::from_micros(self.random.fork().u64(..RUN * 1000));
+        tokio::time::sleep(pause).await;
+    }
+
     async fn time(&self) -> DateTime<Utc> {
         sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(&self.pool).await.expect("asking for the time")
     }

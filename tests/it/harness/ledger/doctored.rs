@@ -24,7 +24,9 @@ fn run(term: i64, slot: u32, outcome: &str, from: f64, to: f64) -> Entry {
         stopped: None,
         started_at: at(from),
         finished_at: Some(at(to)),
+        examined: 11,
         deleted: 10,
+        skipped: 1,
     }
 }
 
@@ -132,6 +134,12 @@ fn fences_that_are_left_are_refused() {
 }
 
 #[test]
+fn a_success_that_left_rows_which_it_had_found_is_refused() {
+    let problem = problem_after(|history| history.runs[3].examined = 15);
+    assert_eq!(problem, "run r4 succeeded, and left 4 rows that it had found");
+}
+
+#[test]
 fn a_slot_that_runs_again_after_it_succeeded_is_refused() {
     let problem = problem_after(|history| {
         history.runs[1].outcome = Some("succeeded".to_owned());
@@ -233,7 +241,7 @@ fn a_run_that_a_dead_daemon_began_is_refused() {
 #[test]
 fn reports_that_do_not_add_up_to_the_rows_that_are_gone_are_refused() {
     for told in [9, 11] {
-        let problem = problem_after(|history| history.runs[3].deleted = told);
+        let problem = problem_after(|history| (history.runs[3].deleted, history.runs[3].examined) = (told, told));
         assert_eq!(problem, format!("the reports tell of {} rows deleted, and 40 are gone", 30 + told));
     }
 }

@@ -52,7 +52,8 @@ impl Ledger {
 async fn runs(pool: &PgPool, [deployment, backend, job]: &[String; 3]) -> Vec<Entry> {
     let rows = sqlx::query(
         "SELECT run_id::text, slot, holder, term, outcome, report->>'stopped' AS stopped, started_at, finished_at, \
-             coalesce((report->>'deleted')::bigint, 0) AS deleted \
+             coalesce((report->>'examined')::bigint, 0) AS examined, \
+             coalesce((report->>'deleted')::bigint, 0) AS deleted, coalesce((report->>'skipped')::bigint, 0) AS skipped \
          FROM maintd.runs WHERE (deployment, backend, job) = ($1, $2, $3) ORDER BY started_at, term",
     )
     .bind(deployment)
@@ -70,7 +71,9 @@ async fn runs(pool: &PgPool, [deployment, backend, job]: &[String; 3]) -> Vec<En
         stopped: row.get("stopped"),
         started_at: row.get("started_at"),
         finished_at: row.get("finished_at"),
+        examined: row.get("examined"),
         deleted: row.get("deleted"),
+        skipped: row.get("skipped"),
     };
     rows.into_iter().map(entry).collect()
 }
@@ -153,6 +156,10 @@ mod doctored {
             ("UPDATE maintd.runs SET finished_at = finished_at + interval '1s'", "began before run"),
             ("UPDATE maintd.runs SET finished_at = finished_at - interval '1s'", "ended before it began"),
             ("UPDATE maintd.runs SET outcome = 'failed' WHERE term = 1", "is failed and not lost"),
+            (
+                "UPDATE maintd.runs SET report = report || '{\"examined\": 6}' WHERE term = 2",
+                "left 1 rows that it had found",
+            ),
             ("UPDATE maintd.runs SET term = 1", "the term does not grow"),
             ("UPDATE maintd.runs SET outcome = NULL WHERE term = 2", "is left open"),
             ("UPDATE maintd.leases SET secret = gen_random_uuid(), holder = 'host/2'", "still held by host/2"),
