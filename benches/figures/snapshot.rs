@@ -59,7 +59,7 @@ async fn by_place(server: &Server, size: u32) -> anyhow::Result<Vec<Duration>> {
     let claim =
         Claim { job: "ttl_cleanup", due: None, holder: "bench".to_owned(), workers: 1, ttl: Duration::from_secs(600) };
     let Claimed::Won(won) = store.claim(&claim).await? else { bail!("the lease was not won") };
-    let which = Expired { cutoff: store.cutoff(Duration::ZERO).await?, buckets: Vec::new() };
+    let which = Expired { cutoff: store.cutoff(Duration::ZERO).await?.epoch, buckets: Vec::new() };
     let mut took = Vec::new();
     let mut cursor = Some(Cursor::default());
     while let Some(from) = cursor {

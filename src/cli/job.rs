@@ -96,6 +96,7 @@ fn upcoming(job: &Arc<dyn Job>, count: usize, config: &Config) -> anyhow::Result
 
 async fn list(jobs: Vec<Arc<dyn Job>>, config: &Config, output: &Output) -> anyhow::Result<u8> {
     let store = Parts::connected(config).await?.store;
+    require_schema(&store).await?;
     let mut documents = Vec::new();
     let mut rows = Vec::new();
     for job in jobs {
@@ -244,7 +245,7 @@ async fn resume(name: &str, config: &Config, output: &Output) -> anyhow::Result<
 
 /// What needs our own tables says so, instead of naming one that is missing.
 async fn require_schema(store: &Postgres) -> anyhow::Result<()> {
-    match store.schema().await?.refusal_to_write() {
+    match store.schema().await?.own_refusal() {
         Some(why) => anyhow::bail!(why),
         None => Ok(()),
     }
@@ -258,6 +259,7 @@ fn person() -> String {
 
 async fn history(name: Option<&str>, limit: u32, config: &Config, output: &Output) -> anyhow::Result<u8> {
     let store = Parts::connected(config).await?.store;
+    require_schema(&store).await?;
     let runs = store.history(name, limit).await?;
     let passed = store.passed(name, limit).await?;
     output.either(&json!({ "runs": runs, "passed_slots": passed }), || {
@@ -270,7 +272,7 @@ async fn history(name: Option<&str>, limit: u32, config: &Config, output: &Outpu
                 outcome(run).to_owned(),
                 run.seconds().map(|seconds| format!("{seconds:.2} s")).unwrap_or_default(),
                 run.report.deleted.to_string(),
-                run.error.clone().or_else(|| run.report.stopped.map(|why| why.to_string())).unwrap_or_default(),
+                why(run),
             ];
             (run.started_at, row)
         });
@@ -316,6 +318,17 @@ fn summary(run: &Run) -> String {
         text.push_str(&format!("\nIt failed: {error}\n"));
     }
     text
+}
+
+/// Why it ended as it did, if that needs a word.
+fn why(run: &Run) -> String {
+    let Report { stopped, trouble, .. } = &run.report;
+    match (&run.error, stopped, trouble) {
+        (Some(error), ..) => error.clone(),
+        (None, Some(stopped), Some(trouble)) => format!("{stopped}, and meanwhile: {trouble}"),
+        (None, Some(stopped), None) => stopped.to_string(),
+        (None, None, _) => String::new(),
+    }
 }
 
 fn outcome(run: &Run) -> &'static str {

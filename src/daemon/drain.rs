@@ -46,6 +46,8 @@ pub(super) async fn drain(
         }
     }
     let cut = runner.running.jobs();
+    // Here as well as at the very end: whoever manages the service may have no patience for that.
+    tracing::error!(cut = cut.join(", "), "cutting what is still running");
     let ending = async {
         match runner.store.cancel().await {
             Ok(transactions) => tracing::warn!(transactions, "the server was told to end what is on its way"),

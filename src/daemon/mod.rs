@@ -130,7 +130,7 @@ pub async fn run(sources: Sources, config: Config, logging: Logging, apply_schem
     let stop = Stop::new();
     notifier.readiness(board.snapshot().not_ready.first().map(String::as_str));
     let watcher = watch::Watcher::new(Arc::clone(&runner), Arc::clone(&notifier), &jobs, apply_schema);
-    let watching = tokio::spawn({
+    let mut watching = tokio::spawn({
         let stop = stop.clone();
         async move { watcher.watch(&stop).await }
     });
@@ -144,23 +144,24 @@ pub async fn run(sources: Sources, config: Config, logging: Logging, apply_schem
     notifier.ready();
 
     let mut reload = Reload::new(sources, config, logging, Arc::clone(&runner), Arc::clone(&notifier));
-    loop {
+    let broken = loop {
         tokio::select! {
-            () = scheduler.turn(&mut bell, &heartbeat, &stop) => break,
+            () = scheduler.turn(&mut bell, &heartbeat, &stop) => break None,
             signal = signals.next() => match signal {
                 Signal::Reload => reload.begin(),
                 Signal::Status => status::tell(&site.status()),
                 Signal::Interrupt | Signal::Terminate => {
                     tracing::info!(%signal, "stopping: running jobs end at their next batch");
-                    break;
+                    break None;
                 }
             },
             judged = reload.loaded() => reload.end(judged, &mut scheduler),
-            () = serving.ended() => {
-                tracing::error!("stopping: the HTTP server has ended by itself");
-                break;
-            }
+            () = serving.ended() => break Some("the HTTP server"),
+            _ended = &mut watching => break Some("the watch over the store"),
         }
+    };
+    if let Some(part) = broken {
+        tracing::error!("stopping: {part} has ended by itself");
     }
     notifier.stopping();
     stop.request(StopReason::Shutdown);
@@ -169,21 +170,25 @@ pub async fn run(sources: Sources, config: Config, logging: Logging, apply_schem
     let cut = drain::drain(&runner, &notifier, &mut scheduler, second, reload.in_force().drain.grace.0).await;
     // A question to a store that does not answer would keep us for as long as a connection may
     // take; left alone, it ends with the process.
-    tokio::select! {
-        _ended = watching => {}
-        () = tokio::time::sleep(CLOSING) => {}
+    if !watching.is_finished() {
+        tokio::select! {
+            _ended = &mut watching => {}
+            () = tokio::time::sleep(CLOSING) => {}
+        }
     }
     store.close(CLOSING).await;
     // Last, so that the end of the last run can still be scraped.
     serving.stop(CLOSING).await;
-    if cut.is_empty() {
-        tracing::info!("stopped");
-        return Ok(());
-    }
-    anyhow::bail!(
+    anyhow::ensure!(
+        cut.is_empty(),
         "stopped in the middle of {}: what the last batch had not committed is undone by the server",
         cut.join(", ")
-    )
+    );
+    if let Some(part) = broken {
+        anyhow::bail!("{part} has ended by itself; the log says why");
+    }
+    tracing::info!("stopped");
+    Ok(())
 }
 
 /// The next signal that asks for an end, while one has been asked for already.

@@ -5,10 +5,12 @@
 mod persist;
 pub mod ttl_cleanup;
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use self::ttl_cleanup::TtlCleanup;
@@ -60,6 +62,15 @@ pub struct Workplace<'a> {
     pub progress: &'a Progress,
     /// Counted into.
     pub metrics: &'a Metrics,
+    /// Asked whether the clocks can be trusted, when the store has just shown its own.
+    pub clocks: &'a dyn Judge,
+}
+
+/// Judges the clocks that decide what has expired.
+pub trait Judge: fmt::Debug + Send + Sync {
+    /// Why rows may not be deleted by them, if so. The store showed the time `server` in the answer
+    /// to a question that was `asked` at this time of [`steady`](crate::model::clock::steady).
+    fn distrust(&self, asked: Duration, server: DateTime<Utc>) -> Option<String>;
 }
 
 /// What a job deletes, in the words of the labels `table` and `reason`.

@@ -3,11 +3,20 @@
 use std::time::Instant;
 
 use super::{BACKEND, Workplace};
-use crate::storage::{ErrorKind, Result};
+use crate::storage::Result;
 use crate::throttle::{Reason, Throttle};
 
+/// What came of a step.
+#[derive(Debug)]
+pub(super) enum Step<T> {
+    /// It was taken.
+    Done(T),
+    /// The run was asked to stop while the step failed for this reason.
+    GivenUp(String),
+}
+
 /// Takes `step` again and again while it fails for a reason that may pass: a table that somebody
-/// has locked, a server that is restarting. None when the run is asked to stop meanwhile, which
+/// has locked, a server that is restarting. It is given up when the run is asked to stop, which
 /// happens at the latest when its lease cannot be renewed either. Each step must be one that may
 /// be repeated, also after its answer was lost.
 ///
@@ -19,32 +28,30 @@ pub(super) async fn persist<T, S>(
     throttle: &Throttle,
     at: Workplace<'_>,
     step: impl Fn() -> S,
-) -> Result<Option<T>>
+) -> Result<Step<T>>
 where
     S: Future<Output = Result<T>>,
 {
     let mut since = None;
     loop {
-        match step().await {
+        let error = match step().await {
             Ok(done) => {
                 if let Some(since) = since.map(|since: Instant| since.elapsed()) {
                     tracing::info!(job.name = job, "{job} goes on after {since:.1?}");
                 }
-                return Ok(Some(done));
+                return Ok(Step::Done(done));
             }
-            Err(error) if error.kind.may_pass() => {
-                if since.is_none() {
-                    since = Some(Instant::now());
-                    tracing::warn!(job.name = job, error = error.chain(), "{job} cannot go on for now");
-                }
-                let reason = if error.kind == ErrorKind::Timeout { Reason::LockWait } else { Reason::Unavailable };
-                let (reason, rest) = throttle.after_failure(reason, at.stop).await;
-                at.metrics.throttle_wait(job, BACKEND, reason.name(), rest);
-            }
+            Err(error) if error.kind.may_pass() => error.chain(),
             Err(error) => return Err(error),
+        };
+        if since.is_none() {
+            since = Some(Instant::now());
+            tracing::warn!(job.name = job, error, "{job} cannot go on for now");
         }
+        let rest = throttle.after_failure(at.stop).await;
+        at.metrics.throttle_wait(job, BACKEND, Reason::Stalled.name(), rest);
         if at.stop.requested().is_some() {
-            return Ok(None);
+            return Ok(Step::GivenUp(error));
         }
     }
 }

@@ -7,7 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::due::{self, Blocked, Next, Policy};
 use super::{Ran, Runner, Start};
-use crate::jobs::Job;
+use crate::jobs::{Job, Judge};
 use crate::model::clock;
 use crate::storage::{Conclusion, ErrorKind, Held, Result, Slots};
 use crate::work::{Progress, Reason, Stop};
@@ -71,7 +71,7 @@ impl Attempt {
             let asked = clock::steady();
             let standing = store.standing(job.name()).await?;
             let now = clock::now();
-            if let Some(why) = runner.clocks.judge(asked, standing.now) {
+            if let Some(why) = runner.clocks.distrust(asked, standing.now) {
                 return Ok(refused(learned, Reason::Clock, why));
             }
             learned.last = standing.last_slot;

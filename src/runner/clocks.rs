@@ -7,6 +7,7 @@ use chrono::{DateTime, Utc};
 
 use super::ClockSettings;
 use super::clock::{ClockWatch, Observation};
+use crate::jobs::Judge;
 use crate::model::clock;
 use crate::storage::{Result, Slots};
 
@@ -33,12 +34,12 @@ impl Clocks {
     pub async fn ask(&self, store: &dyn Slots) -> Result<Option<String>> {
         let asked = clock::steady();
         let server = store.time().await?;
-        Ok(self.judge(asked, server))
+        Ok(self.distrust(asked, server))
     }
+}
 
-    /// The same, when the store has just shown the time `server` in the answer to a question that
-    /// was `asked` at this time of the steady clock.
-    pub fn judge(&self, asked: Duration, server: DateTime<Utc>) -> Option<String> {
+impl Judge for Clocks {
+    fn distrust(&self, asked: Duration, server: DateTime<Utc>) -> Option<String> {
         let local = clock::now();
         let seen = Observation { asked, server, local, answered: clock::steady() };
         let mut watch = self.0.lock().unwrap_or_else(PoisonError::into_inner);

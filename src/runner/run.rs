@@ -134,7 +134,7 @@ impl Runner {
         }
         // In this order, and before the lease is asked for: whoever asks to stop and then looks at
         // what is running either keeps us from beginning or waits for our end.
-        let _running = self.running.begin(job.name(), progress);
+        let running = self.running.begin(job.name(), progress);
         if stop.requested().is_some() {
             return Ok(Ran::Stopped);
         }
@@ -190,8 +190,10 @@ impl Runner {
             }
         });
         log(&run);
+        // Nobody has to wait for what follows.
+        drop(running);
         let keep = self.history.borrow().keep.0;
-        if let Err(error) = self.store.forget(keep).await {
+        if is_written && let Err(error) = self.store.forget(keep).await {
             tracing::warn!(error = error.chain(), "old runs stay in the history for now");
         }
         self.ended.notify_one();
@@ -236,9 +238,11 @@ impl Runner {
         let task = tokio::spawn({
             let (job, lease, own, progress) = (Arc::clone(job), lease.clone(), own.clone(), progress.clone());
             let (store, metrics) = (Arc::clone(&self.store), Arc::clone(&self.metrics));
+            let clocks = self.clocks.clone();
             async move {
                 let mut report = Report { limits: job.limits(), ..Report::default() };
-                let at = Workplace { lease: &lease, stop: &own, progress: &progress, metrics: &metrics };
+                let at =
+                    Workplace { lease: &lease, stop: &own, progress: &progress, metrics: &metrics, clocks: &clocks };
                 let result = job.run(&*store, at, &mut report).await;
                 (result, report)
             }

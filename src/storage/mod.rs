@@ -13,4 +13,4 @@ pub use leases::{Claim, Claimed, Due, Fence, Lease, Leases, Renewal, Won};
 pub use runs::{Finish, Runs, SlotAfter};
 pub use settings::Settings;
 pub use slots::{Conclusion, Held, OpenSlot, Paused, Slots, Standing};
-pub use sweep::{Backlog, Batch, Candidate, Cursor, Expired, Page, Sweep};
+pub use sweep::{Backlog, Batch, Candidate, Cursor, Cutoff, Expired, Page, Sweep};

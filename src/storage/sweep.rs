@@ -18,6 +18,15 @@ pub struct Expired {
     pub buckets: Vec<String>,
 }
 
+/// Where the store draws the line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cutoff {
+    /// Epoch seconds, rounded down: what has a TTL before this, exclusively, has expired.
+    pub epoch: i64,
+    /// What the store's clock showed then.
+    pub now: DateTime<Utc>,
+}
+
 /// A place in the order in which expired rows are read: by TTL, then by where the row lies.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cursor(pub(super) Option<(i64, String)>);
@@ -70,8 +79,9 @@ impl Backlog {
 /// The rows with a TTL, as the clean-up needs them.
 #[async_trait]
 pub trait Sweep: Send + Sync {
-    /// The time of the store's clock less `grace`, in whole epoch seconds, rounded down.
-    async fn cutoff(&self, grace: Duration) -> Result<i64>;
+    /// The time of the store's clock, and the same less `grace` as a line between what has expired
+    /// and what has not.
+    async fn cutoff(&self, grace: Duration) -> Result<Cutoff>;
 
     /// Reads expired rows from `cursor` on, `limit` at most, without locking them.
     async fn expired(&self, which: &Expired, cursor: &Cursor, limit: u32) -> Result<Page>;

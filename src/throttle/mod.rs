@@ -29,13 +29,13 @@ pub enum Reason {
     LockWait,
     /// The batch took longer than it should.
     Latency,
-    /// The store did not answer.
-    Unavailable,
+    /// A batch could not be done for now: the table is locked, or the store does not answer.
+    Stalled,
 }
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 4] = [Self::Rate, Self::LockWait, Self::Latency, Self::Unavailable];
+    pub const ALL: [Self; 4] = [Self::Rate, Self::LockWait, Self::Latency, Self::Stalled];
 
     /// The word in reports and in the label `reason`.
     pub const fn name(self) -> &'static str {
@@ -43,7 +43,7 @@ impl Reason {
             Self::Rate => "rate",
             Self::LockWait => "lock_wait",
             Self::Latency => "latency",
-            Self::Unavailable => "unavailable",
+            Self::Stalled => "stalled",
         }
     }
 }
@@ -108,15 +108,15 @@ impl Throttle {
         rests
     }
 
-    /// Rests after a batch that could not be done for `reason`, before it is tried again. Batches
-    /// begin small after that.
-    pub async fn after_failure(&self, reason: Reason, stop: &Stop) -> (Reason, Duration) {
+    /// Rests after a batch that could not be done for now, before it is tried again. Returns how
+    /// long. Batches begin small after that.
+    pub async fn after_failure(&self, stop: &Stop) -> Duration {
         self.state().size = self.bounds.first_size();
         let begun = Instant::now();
         stop.sleep(FAILURE_REST).await;
         let rest = begun.elapsed();
-        *self.state().waited.entry(reason).or_default() += rest;
-        (reason, rest)
+        *self.state().waited.entry(Reason::Stalled).or_default() += rest;
+        rest
     }
 
     /// Seconds rested so far, by reason.

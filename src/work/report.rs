@@ -34,6 +34,9 @@ pub struct Report {
     /// Why the run ended before its work did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stopped: Option<StopReason>,
+    /// What kept the run from going on when it was asked to stop.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
     /// Seconds spent waiting between batches, by reason.
     pub waited: BTreeMap<String, f64>,
     /// The limits in force.

@@ -9,6 +9,7 @@
 mod queue;
 mod settings;
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
@@ -19,9 +20,10 @@ use serde_json::json;
 pub use settings::Settings;
 
 use self::queue::Queue;
-use super::persist::persist;
+use super::persist::{Step, persist};
 use super::{BACKEND, Deletes, Job, Plan, Workplace};
-use crate::storage::{Expired, Result, Sweep};
+use crate::model::clock;
+use crate::storage::{Error, ErrorKind, Expired, Result, Sweep};
 use crate::throttle::{self, Signals, Throttle};
 use crate::work::{Limits, Report, StopReason};
 
@@ -47,6 +49,17 @@ struct Pass {
     /// A worker failed, or was stopped before its batch could be done; the others end at their next
     /// batch.
     given_up: AtomicBool,
+    /// What kept a worker from going on.
+    trouble: OnceLock<String>,
+}
+
+impl Pass {
+    fn give_up(&self, trouble: Option<String>) {
+        if let Some(trouble) = trouble {
+            let _first_trouble_stays = self.trouble.set(trouble);
+        }
+        self.given_up.store(true, Ordering::Relaxed);
+    }
 }
 
 impl TtlCleanup {
@@ -85,6 +98,7 @@ impl TtlCleanup {
         report.skipped += pass.skipped.load(Ordering::Relaxed);
         report.batches += pass.batches.load(Ordering::Relaxed);
         report.waited = throttle.waited();
+        report.trouble = pass.trouble.get().cloned();
         results.into_iter().collect::<Result<()>>()?;
         // A batch that was given up had been handed out as well.
         Ok(read_to_the_end? && handed_out && !pass.given_up.load(Ordering::Relaxed))
@@ -110,9 +124,12 @@ impl TtlCleanup {
             let asked = candidates.len();
             let delete = || store.delete_expired(which, &candidates, &fence);
             let batch = persist(NAME, throttle, at, delete).await;
-            let Some(batch) = batch.inspect_err(|_| pass.given_up.store(true, Ordering::Relaxed))? else {
-                pass.given_up.store(true, Ordering::Relaxed);
-                break;
+            let batch = match batch.inspect_err(|_| pass.give_up(None))? {
+                Step::Done(batch) => batch,
+                Step::GivenUp(trouble) => {
+                    pass.give_up(Some(trouble));
+                    break;
+                }
             };
             pass.batches.fetch_add(1, Ordering::Relaxed);
             pass.deleted.fetch_add(batch.deleted, Ordering::Relaxed);
@@ -172,11 +189,24 @@ impl Job for TtlCleanup {
             self.settings.batch_size.get() as u32,
             self.settings.max_rows_per_second.get(),
         );
-        let Some(cutoff) = persist(NAME, &throttle, at, || store.cutoff(self.settings.grace.0)).await? else {
-            report.stopped = at.stop.requested();
-            return Ok(());
+        let asked = clock::steady();
+        let cutoff = match persist(NAME, &throttle, at, || store.cutoff(self.settings.grace.0)).await? {
+            Step::Done(cutoff) => cutoff,
+            Step::GivenUp(trouble) => {
+                (report.stopped, report.trouble) = (at.stop.requested(), Some(trouble));
+                return Ok(());
+            }
         };
-        let which = self.expired(cutoff, report);
+        // Another server may have answered than the one that was asked before the run.
+        if let Some(why) = at.clocks.distrust(asked, cutoff.now) {
+            return Err(Error {
+                backend: BACKEND,
+                op: "judge what has expired",
+                kind: ErrorKind::Other,
+                source: why.into(),
+            });
+        }
+        let which = self.expired(cutoff.epoch, report);
         let first = Pass::default();
         let mut came_to_the_end = self.pass(store, &which, &throttle, at, &first, report).await?;
         let mut passed_over = first.skipped.into_inner();
@@ -191,14 +221,17 @@ impl Job for TtlCleanup {
             // Somebody else is at it.
             _ if report.stopped == Some(StopReason::LeaseLost) => true,
             // Not known, if it cannot be asked any more: then something may be left.
-            _ => persist(NAME, &throttle, at, || store.any_expired(&which)).await?.unwrap_or(true),
+            _ => match persist(NAME, &throttle, at, || store.any_expired(&which)).await? {
+                Step::Done(any) => any,
+                Step::GivenUp(_) => true,
+            },
         };
         Ok(())
     }
 
     async fn preview(&self, store: &dyn Sweep) -> Result<Report> {
         let mut report = Report { limits: self.limits(), ..Report::default() };
-        let which = self.expired(store.cutoff(self.settings.grace.0).await?, &mut report);
+        let which = self.expired(store.cutoff(self.settings.grace.0).await?.epoch, &mut report);
         let buckets = store.count_expired(&which).await?;
         report.examined = buckets.values().sum();
         report.more = report.examined > 0;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
-use super::super::persist::persist;
+use super::super::persist::{Step, persist};
 use super::super::{BACKEND, Workplace};
 use super::{DELETES, NAME};
 use crate::storage::{Candidate, Cursor, Expired, Result, Sweep};
@@ -50,9 +50,9 @@ impl Reader<'_> {
             // Reading may be dropped half way: nothing is lost but a connection.
             let page = tokio::select! {
                 page = persist(NAME, throttle, at, || store.expired(self.which, &cursor, PAGE)) => page?,
-                () = at.stop.wait() => None,
+                () = at.stop.wait() => return Ok(false),
             };
-            let Some(page) = page else { return Ok(false) };
+            let Step::Done(page) = page else { return Ok(false) };
             at.metrics.rows_examined(NAME, BACKEND, DELETES.table, page.examined);
             self.examined.fetch_add(page.examined, Ordering::Relaxed);
             // A place that was reserved stays good when the queue is closed; but nobody looks there

@@ -88,7 +88,9 @@ fn options(settings: &Settings) -> Result<PgConnectOptions, sqlx::Error> {
 pub(super) fn pool(settings: &Settings, login: Login) -> PgPool {
     let connections = |size: u64| u32::try_from(size).unwrap_or(u32::MAX);
     PgPoolOptions::new()
-        .min_connections(connections(settings.pool.min_size.get().min(settings.pool.max_size.get() - 1)))
+        // Whoever keeps them open holds a place each while the server cannot be reached, for minutes
+        // perhaps; some must be left.
+        .min_connections(connections(settings.pool.min_size.get().min(settings.pool.max_size.get().saturating_sub(3))))
         // One of them is the reserved one.
         .max_connections(connections(settings.pool.max_size.get() - 1))
         .acquire_timeout(settings.pool.timeout.0)

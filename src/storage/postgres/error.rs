@@ -100,12 +100,13 @@ fn kind(error: &sqlx::Error) -> ErrorKind {
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed => ErrorKind::Unavailable,
         sqlx::Error::Database(error) => match error.code().as_deref() {
-            // query_canceled, lock_not_available, idle_in_transaction_session_timeout, deadlock_detected
-            Some("57014" | "55P03" | "25P03" | "40P01") => ErrorKind::Timeout,
+            // query_canceled, lock_not_available, idle_in_transaction_session_timeout, deadlock_detected,
+            // serialization_failure
+            Some("57014" | "55P03" | "25P03" | "40P01" | "40001") => ErrorKind::Timeout,
             Some("42501") => ErrorKind::Denied,
             Some(code) if code.starts_with("28") => ErrorKind::Denied,
-            // invalid_catalog_name: no such database
-            Some("3D000") => ErrorKind::Unavailable,
+            // invalid_catalog_name: no such database; read_only_sql_transaction: a standby answers
+            Some("3D000" | "25006") => ErrorKind::Unavailable,
             // undefined_table, invalid_schema_name, undefined_column, undefined_function
             Some("42P01" | "3F000" | "42703" | "42883") => ErrorKind::Schema,
             // connection exceptions, insufficient resources, operator intervention (shutdown), PgBouncer's own

@@ -26,14 +26,14 @@ use futures_util::future::join;
 use sqlx::postgres::{PgArguments, PgPool, PgRow, Postgres as Driver};
 use sqlx::query::Query;
 use sqlx::{Row, SqlSafeStr};
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 
 pub use connect::Login;
 pub use identity::Identity;
 pub use schema::{Applied, SchemaStatus};
 pub use settings::{PoolSettings, Settings, SslMode};
 
-use self::error::{Context, no_connection};
+use self::error::{Context, no_connection, refused};
 use self::statements::{Bounds, Statements};
 use self::transaction::{List, Transaction};
 use crate::metrics::Metrics;
@@ -83,11 +83,20 @@ pub struct Postgres {
     open: List,
     /// Whether the server answered when it was last asked for a transaction.
     answers: AtomicBool,
+    /// What the last probe found, if it found nobody.
+    refusal: Mutex<Option<Refusal>>,
     /// Limits of an ordinary transaction.
     bounds: Bounds,
     /// Where the application's tables are; known from the first answer of the server on.
     place: OnceCell<Arc<Place>>,
     metrics: Arc<Metrics>,
+}
+
+/// Why there was no connection.
+struct Refusal {
+    at: Instant,
+    kind: ErrorKind,
+    why: String,
 }
 
 /// Where the application's tables are.
@@ -142,8 +151,8 @@ impl Postgres {
         let lease = u64::try_from(lease.as_millis()).unwrap_or(u64::MAX);
         let bounds = Bounds { statement: lease / 2, lock: lease / 4, idle: lease / 4 };
         let open = List::default();
-        let answers = AtomicBool::new(true);
-        Ok(Self { settings, pool, reserved, open, answers, bounds, place: OnceCell::new(), metrics })
+        let (answers, refusal) = (AtomicBool::new(true), Mutex::new(None));
+        Ok(Self { settings, pool, reserved, open, answers, refusal, bounds, place: OnceCell::new(), metrics })
     }
 
     /// Connects once, outside the pool, and says what is wrong when that fails.
@@ -154,6 +163,30 @@ impl Postgres {
     pub async fn probe(&self) -> Result<()> {
         const OP: Op = Op { name: "connect", phrase: "connect" };
         self.measured(OP, self.probe_for(OP)).await
+    }
+
+    /// A probe before a transaction, if there is reason to doubt. One at a time, so that there is
+    /// never more than one connection outside the pool; who waited for it shares what it found.
+    async fn probe_in_doubt(&self, op: Op) -> Result<()> {
+        let is_in_doubt = || self.pool.size() == 0 || !self.answers.load(Ordering::Relaxed);
+        if !is_in_doubt() {
+            return Ok(());
+        }
+        let asked = Instant::now();
+        let mut refusal = self.refusal.lock().await;
+        match &*refusal {
+            Some(Refusal { at, kind, why }) if *at > asked => return Err(refused(op, *kind, why.clone())),
+            _ if !is_in_doubt() => return Ok(()),
+            _ => {}
+        }
+        let probed = self.probe_for(op).await;
+        *refusal = probed.as_ref().err().map(|error| Refusal {
+            at: Instant::now(),
+            kind: error.kind,
+            why: error.source.to_string(),
+        });
+        self.answers.store(probed.is_ok(), Ordering::Relaxed);
+        probed
     }
 
     async fn probe_for(&self, op: Op) -> Result<()> {
@@ -195,9 +228,7 @@ impl Postgres {
 
     async fn begin_within(&self, bounds: Bounds, op: Op) -> Result<Transaction> {
         // A pool would try to connect for as long as it may, and then not say why it could not.
-        if self.pool.size() == 0 || !self.answers.load(Ordering::Relaxed) {
-            self.probe_for(op).await?;
-        }
+        self.probe_in_doubt(op).await?;
         // What lies idle since before the server was restarted fails at once, each by itself.
         let mut doubtful = self.pool.num_idle();
         loop {

@@ -56,11 +56,11 @@ impl SchemaStatus {
                 self.schema
             ));
         }
-        self.refusal_to_write()
+        self.own_refusal()
     }
 
-    /// Why nothing may be written into our own tables, if so.
-    pub fn refusal_to_write(&self) -> Option<String> {
+    /// Why our own tables cannot be used, if so.
+    pub fn own_refusal(&self) -> Option<String> {
         match self.maintd_version {
             _ if self.is_current() => None,
             Some(version) if version > self.maintd_head => Some(format!(
@@ -85,8 +85,13 @@ pub struct Applied {
     pub maintd: Vec<u32>,
 }
 
-/// Migrations may have to build an index, but must not keep the application waiting for a lock.
+/// Migrations of the application may have to build an index, but must not keep it waiting for a
+/// lock.
 const MIGRATING: Bounds = Bounds { statement: 0, lock: 5_000, idle: 60_000 };
+
+/// Our own take no time, and the daemon that makes them must not wait for ever for a server that
+/// has gone.
+const MIGRATING_OURS: Bounds = Bounds { statement: 30_000, lock: 5_000, idle: 10_000 };
 
 /// How long an applier waits for another one.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -136,7 +141,8 @@ impl Postgres {
         const OP: Op = Op { name: "apply_schema", phrase: "apply the schema" };
         self.measured(OP, async {
             let place = self.place().await?;
-            let mut tx = self.lock_migrations(OP).await?;
+            let bounds = if application { MIGRATING } else { MIGRATING_OURS };
+            let mut tx = self.lock_migrations(bounds, OP).await?;
             let mut applied = Applied::default();
             if application {
                 applied.revisions = self.apply_application(&mut tx, &place.schema, &place.statements, OP).await?;
@@ -151,10 +157,10 @@ impl Postgres {
     /// A transaction that holds the migration lock. It asks again and again instead of waiting,
     /// because a waiting transaction would itself keep others waiting, and it takes the lock for
     /// the transaction, because a pooler knows no sessions.
-    async fn lock_migrations(&self, op: Op) -> Result<Transaction> {
+    async fn lock_migrations(&self, bounds: Bounds, op: Op) -> Result<Transaction> {
         let rounds = PATIENCE.as_millis() / POLL.as_millis();
         for _ in 0..rounds {
-            let mut tx = self.begin_within(MIGRATING, op).await?;
+            let mut tx = self.begin_within(bounds, op).await?;
             let row = tx
                 .fetch_one(
                     self.query("SELECT pg_try_advisory_xact_lock(hashtextextended('actingweb-maintd schema', 0))"),

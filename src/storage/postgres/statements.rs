@@ -123,12 +123,13 @@ pub(super) const COMMIT: &str = "COMMIT";
 pub(super) const ROLLBACK: &str = "ROLLBACK";
 
 /// The begin of a transaction whose statements are bounded, in one round trip. `SET LOCAL`
-/// survives a pooler in transaction mode; `SET` would reach other clients. The answer is how
+/// survives a pooler in transaction mode; `SET` would reach other clients. The role may have another
+/// isolation level by default, in which what others have changed would be an error. The answer is how
 /// `pg_stat_activity` knows the transaction: backend and microseconds since the epoch.
 pub(super) fn begin(bounds: Bounds) -> SqlStr {
     let Bounds { statement, lock, idle } = bounds;
     AssertSqlSafe(format!(
-        "BEGIN; SET LOCAL statement_timeout = {statement}; SET LOCAL lock_timeout = {lock}; \
+        "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL statement_timeout = {statement}; SET LOCAL lock_timeout = {lock}; \
          SET LOCAL idle_in_transaction_session_timeout = {idle}; \
          SELECT pg_backend_pid(), (extract(epoch FROM now()) * 1000000)::bigint"
     ))

@@ -10,7 +10,7 @@ use super::error::{Context, refused};
 use super::statements::Bounds;
 use super::{Op, Postgres};
 use crate::model::clock;
-use crate::storage::{Backlog, Batch, Candidate, Cursor, ErrorKind, Expired, Fence, Page, Result, Sweep};
+use crate::storage::{Backlog, Batch, Candidate, Cursor, Cutoff, ErrorKind, Expired, Fence, Page, Result, Sweep};
 
 /// Reading ahead locks nothing and changes nothing, so it need not end within the lease; it may
 /// have to walk over what earlier runs left dead while somebody holds an old snapshot.
@@ -24,12 +24,14 @@ const MEASURING: Bounds = Bounds { statement: 2_000, lock: 500, idle: 2_000 };
 
 #[async_trait]
 impl Sweep for Postgres {
-    async fn cutoff(&self, grace: Duration) -> Result<i64> {
+    async fn cutoff(&self, grace: Duration) -> Result<Cutoff> {
         const OP: Op = Op { name: "cutoff", phrase: "ask the server for the time" };
         self.measured(OP, async {
             // floor, because a plain cast rounds half of the time up, into the future.
-            let query = self.query("SELECT floor(extract(epoch FROM now()) - $1)::bigint").bind(grace.as_secs_f64());
-            self.fetch_one(self.bounds, OP, query).await?.try_get(0).op(OP)
+            let query =
+                self.query("SELECT floor(extract(epoch FROM now()) - $1)::bigint, now()").bind(grace.as_secs_f64());
+            let row = self.fetch_one(self.bounds, OP, query).await?;
+            Ok(Cutoff { epoch: row.try_get(0).op(OP)?, now: row.try_get(1).op(OP)? })
         })
         .await
     }

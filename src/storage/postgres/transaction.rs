@@ -168,7 +168,10 @@ impl Transaction {
 
 impl Drop for Transaction {
     fn drop(&mut self) {
-        if !self.ended {
+        if self.ended {
+            // Going back, sqlx asks the connection for an answer; the server may have gone since.
+            tokio::spawn(within(self.bounds.answer(), self.connection.return_to_pool()));
+        } else {
             self.connection.close_on_drop();
         }
     }

@@ -1,4 +1,4 @@
 //! The jobs on a real database.
 
-mod stopped;
+mod trouble;
 mod ttl_cleanup;

@@ -86,7 +86,7 @@ async fn a_run_that_was_left_behind_becomes_lost_and_can_write_no_more() {
     add_attributes(&db, "sessions", 100, -60).await;
     let short = Claim { ttl: Duration::from_millis(200), ..claim("first") };
     let first = won(&store, &short).await;
-    let which = Expired { cutoff: store.cutoff(Duration::ZERO).await.unwrap(), buckets: Vec::new() };
+    let which = Expired { cutoff: store.cutoff(Duration::ZERO).await.unwrap().epoch, buckets: Vec::new() };
     let page = store.expired(&which, &Cursor::default(), 100).await.unwrap();
     let batch = store.delete_expired(&which, &page.candidates[..40], &first.fence(0)).await.unwrap();
     assert_eq!(batch.deleted, 40);

@@ -18,7 +18,7 @@ async fn pages_cover_every_expired_row_once_and_in_order() {
         add_attributes(&db, &format!("back_{back}"), 40, -back).await;
     }
     add_attributes(&db, "alive", 40, 600).await;
-    let cutoff = store.cutoff(Duration::ZERO).await.unwrap();
+    let cutoff = store.cutoff(Duration::ZERO).await.unwrap().epoch;
     let which = Expired { cutoff, buckets: Vec::new() };
     let mut seen = std::collections::BTreeSet::new();
     let mut cursor = Some(Cursor::default());
@@ -41,7 +41,7 @@ async fn rows_of_other_buckets_count_against_the_page_but_are_not_candidates() {
     let store = store(&db);
     add_attributes(&db, "mine", 10, -60).await;
     add_attributes(&db, "yours", 30, -90).await;
-    let cutoff = store.cutoff(Duration::ZERO).await.unwrap();
+    let cutoff = store.cutoff(Duration::ZERO).await.unwrap().epoch;
     let which = Expired { cutoff, buckets: vec!["mine".to_owned()] };
     let first = store.expired(&which, &Cursor::default(), 20).await.unwrap();
     assert_eq!((first.examined, first.candidates.len()), (20, 0));
@@ -60,7 +60,7 @@ async fn a_row_that_was_extended_or_is_locked_is_passed_over() {
     let db = TestDb::new().await;
     let store = store(&db);
     add_attributes(&db, "sessions", 10, -60).await;
-    let cutoff = store.cutoff(Duration::ZERO).await.unwrap();
+    let cutoff = store.cutoff(Duration::ZERO).await.unwrap().epoch;
     let which = Expired { cutoff, buckets: Vec::new() };
     let page = store.expired(&which, &Cursor::default(), 100).await.unwrap();
     sqlx::query("UPDATE attributes SET ttl_timestamp = ttl_timestamp + 3600 WHERE name = '3'")
@@ -96,7 +96,7 @@ async fn somebody_who_waits_for_the_batch_is_seen() {
     let mut gate = db.pool().begin().await.unwrap();
     sqlx::query("SELECT pg_advisory_xact_lock(42)").execute(&mut *gate).await.unwrap();
 
-    let which = Expired { cutoff: store.cutoff(Duration::ZERO).await.unwrap(), buckets: Vec::new() };
+    let which = Expired { cutoff: store.cutoff(Duration::ZERO).await.unwrap().epoch, buckets: Vec::new() };
     let page = store.expired(&which, &Cursor::default(), 100).await.unwrap();
     let lease = won(&store, &claim("test")).await;
     let deleting = tokio::spawn({

@@ -1,4 +1,4 @@
-//! A run that is asked to stop at an awkward moment.
+//! What can go wrong in the middle of a run.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,38 +8,46 @@ use actingweb_maintd::jobs::Workplace;
 use actingweb_maintd::jobs::{self, ttl_cleanup};
 use actingweb_maintd::metrics::Metrics;
 use actingweb_maintd::model::BackendKind;
+use actingweb_maintd::runner::{ClockSettings, Clocks};
 use actingweb_maintd::storage::postgres::Postgres;
 use actingweb_maintd::storage::{
-    Backlog, Batch, Candidate, Cursor, Error, ErrorKind, Expired, Fence, Page, Result, Sweep,
+    Backlog, Batch, Candidate, Cursor, Cutoff, Error, ErrorKind, Expired, Fence, Page, Result, Sweep,
 };
 use actingweb_maintd::throttle;
 use actingweb_maintd::work::{Progress, Report, Stop, StopReason};
 use async_trait::async_trait;
+use chrono::TimeDelta;
 
 use crate::harness::cluster::TestDb;
 use crate::harness::store::{add_attributes, claim, count_attributes, store, won};
 
-/// When the run is asked to stop.
+/// What goes wrong.
 #[derive(Clone, Copy, PartialEq)]
-enum Moment {
-    /// When the store has told the time, before anything was read.
-    Cutoff,
-    /// When a batch cannot be done for now.
-    Batch,
+enum Trouble {
+    /// The run is asked to stop when the store has told the time, before anything was read.
+    StopsAtOnce,
+    /// The run is asked to stop when a batch cannot be done for now.
+    StopsInABatch,
+    /// The clock is a day ahead of what it was before the run: another server answers.
+    ClockJumps,
 }
 
-/// A store that asks the run to stop.
-struct Stops {
+/// A store with some trouble.
+struct Troubled {
     store: Arc<Postgres>,
     stop: Stop,
-    at: Moment,
+    trouble: Trouble,
 }
 
 #[async_trait]
-impl Sweep for Stops {
-    async fn cutoff(&self, grace: Duration) -> Result<i64> {
+impl Sweep for Troubled {
+    async fn cutoff(&self, grace: Duration) -> Result<Cutoff> {
         let cutoff = self.store.cutoff(grace).await;
-        if self.at == Moment::Cutoff {
+        if self.trouble == Trouble::ClockJumps {
+            let Cutoff { epoch, now } = cutoff?;
+            return Ok(Cutoff { epoch: epoch + 86_400, now: now + TimeDelta::days(1) });
+        }
+        if self.trouble == Trouble::StopsAtOnce {
             self.stop.request(StopReason::Shutdown);
         }
         cutoff
@@ -50,7 +58,7 @@ impl Sweep for Stops {
     }
 
     async fn delete_expired(&self, which: &Expired, candidates: &[Candidate], fence: &Fence) -> Result<Batch> {
-        if self.at == Moment::Batch {
+        if self.trouble == Trouble::StopsInABatch {
             self.stop.request(StopReason::LeaseLost);
             let source = "somebody has locked the table".into();
             return Err(Error { backend: BackendKind::Postgresql, op: "delete", kind: ErrorKind::Timeout, source });
@@ -71,32 +79,44 @@ impl Sweep for Stops {
     }
 }
 
-/// What a run over 100 expired rows reports that is asked to stop.
-async fn stopped(moment: Moment) -> Report {
+/// What a run over 100 rows, that have expired or will in an hour, comes to with this trouble.
+async fn run(trouble: Trouble, from_now: i64) -> (Result<()>, Report) {
     let db = TestDb::new().await;
-    add_attributes(&db, "expired", 100, -60).await;
+    add_attributes(&db, "rows", 100, from_now).await;
     let (stop, store) = (Stop::new(), store(&db));
     let lease = won(&store, &claim("a worker")).await;
     let settings = jobs::Settings { ttl_cleanup: ttl_cleanup::Settings::default() };
     let job = jobs::registry(&settings, &throttle::Settings::default()).remove(0);
     let (progress, metrics) = (Progress::new(), Metrics::new("test", "test"));
-    let at = Workplace { lease: &lease, stop: &stop, progress: &progress, metrics: &metrics };
+    let clocks = Clocks::new(&ClockSettings::default());
+    let at = Workplace { lease: &lease, stop: &stop, progress: &progress, metrics: &metrics, clocks: &clocks };
     let mut report = Report::default();
-    job.run(&Stops { store, stop: stop.clone(), at: moment }, at, &mut report).await.expect("running");
+    let result = job.run(&Troubled { store, stop: stop.clone(), trouble }, at, &mut report).await;
     assert_eq!(count_attributes(&db).await, 100);
-    report
+    (result, report)
 }
 
 /// The page that was being read when the workers went home has been handed out to nobody.
 #[tokio::test]
 async fn a_run_that_is_asked_to_stop_while_it_reads_says_that_work_remains() {
-    let report = stopped(Moment::Cutoff).await;
+    let (result, report) = run(Trouble::StopsAtOnce, -60).await;
+    result.expect("being stopped is no error");
     assert_eq!((report.deleted, report.stopped, report.more), (0, Some(StopReason::Shutdown), true), "{report:?}");
 }
 
 /// The last batch has been handed out, and given up.
 #[tokio::test]
 async fn a_run_that_is_stopped_before_its_last_batch_could_be_done_says_that_work_remains() {
-    let report = stopped(Moment::Batch).await;
+    let (result, report) = run(Trouble::StopsInABatch, -60).await;
+    result.expect("being stopped is no error");
     assert_eq!((report.deleted, report.stopped, report.more), (0, Some(StopReason::LeaseLost), true), "{report:?}");
+    assert!(report.trouble.as_ref().is_some_and(|trouble| trouble.contains("has locked the table")), "{report:?}");
+}
+
+#[tokio::test]
+async fn a_clock_that_has_jumped_since_it_was_judged_deletes_nothing() {
+    let (result, report) = run(Trouble::ClockJumps, 3600).await;
+    let error = result.expect_err("the clock cannot be trusted").chain();
+    assert!(error.contains("behind the database's"), "{error}");
+    assert_eq!((report.deleted, report.more), (0, true), "{report:?}");
 }
