@@ -8,7 +8,9 @@ ALTER TABLE maintd.leases
     ADD COLUMN open_slot   timestamptz,
     ADD COLUMN attempts    integer NOT NULL DEFAULT 0,
     ADD COLUMN retry_at    timestamptz,
-    -- When the last run ended. When it began is acquired_at, which stays after its end.
+    -- When the last run began, or the first of those that went on with one and the same slot, and
+    -- when it ended.
+    ADD COLUMN busy_since  timestamptz,
     ADD COLUMN released_at timestamptz,
     ADD COLUMN paused_at   timestamptz,
     ADD COLUMN paused_by   text;

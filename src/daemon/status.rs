@@ -19,9 +19,12 @@ fn gist(status: &Status) -> String {
 }
 
 fn gist_of(shown: &JobStatus) -> String {
-    let JobStatus { job, enabled, running, next_run, .. } = shown;
+    let JobStatus { job, enabled, paused, running, next_run, .. } = shown;
     match (running, next_run) {
         (Some(run), _) => format!("{job} is running on {} since {}", run.holder, run.started_at.format(TIME)),
+        _ if let Some(paused) = paused => {
+            format!("{job} is paused by {} since {}", paused.by, paused.since.format(TIME))
+        }
         (None, Some(next)) => format!("{job} is due at {}", next.format(TIME)),
         (None, None) if *enabled => format!("{job} is never due"),
         (None, None) => format!("{job} is disabled"),

@@ -175,13 +175,11 @@ impl Watcher {
         let running = newest.first().filter(|run| run.outcome.is_none()).cloned();
         let last = newest.into_iter().find(|run| run.outcome.is_some());
         let success = store.last_success(job).await?.and_then(|run| run.finished_at);
-        let paused = store.standing(job).await?.paused;
-        metrics.job_paused(job, BACKEND, paused.is_some());
+        self.runner.show_paused(job, store.standing(job).await?.paused);
         metrics.job_last_run(job, BACKEND, last.as_ref().and_then(|run| run.finished_at));
         metrics.job_last_success(job, BACKEND, success);
         self.runner.show(job, |shown| {
             shown.running = running;
-            shown.paused = paused;
             shown.last_run = last.or(shown.last_run.take());
             shown.last_success = success.or(shown.last_success);
         });

@@ -29,6 +29,8 @@ pub(super) struct Attempt {
     pub(super) job: Arc<dyn Job>,
     pub(super) policy: Arc<Policy>,
     pub(super) blocked: Option<Blocked>,
+    /// Why the last slot was passed over, if it was and this process has told it.
+    pub(super) passed: Option<Reason>,
     pub(super) stop: Stop,
 }
 
@@ -43,6 +45,17 @@ pub(super) struct Learned {
     pub(super) complaint: Option<String>,
     /// The same as a reason, where this process is the one that is kept from it.
     pub(super) blocked: Option<Reason>,
+    /// The slot that met it first, if that may be an earlier one than was due here.
+    pub(super) since: Option<DateTime<Utc>>,
+    /// Why the last slot was passed over, if it was and this process has told it.
+    pub(super) passed: Option<Reason>,
+}
+
+impl Learned {
+    /// An attempt that came to nothing.
+    pub(super) fn nothing() -> Self {
+        Self { rest: RETRY, ..Self::default() }
+    }
 }
 
 impl Attempt {
@@ -51,11 +64,10 @@ impl Attempt {
         match self.deal().await {
             Ok(learned) => learned,
             Err(error) => Learned {
-                rest: RETRY,
                 complaint: Some(error.chain()),
                 // Anything else is a refusal of the store, not its absence; but nobody ran it.
                 blocked: Some(if error.kind == ErrorKind::Schema { Reason::Schema } else { Reason::Unavailable }),
-                ..Learned::default()
+                ..Learned::nothing()
             },
         }
     }
@@ -63,7 +75,8 @@ impl Attempt {
     async fn deal(&self) -> Result<Learned> {
         let Self { runner, job, policy, .. } = self;
         let store = &*runner.store;
-        let mut learned = Learned::default();
+        let mut learned = Learned { passed: self.passed, ..Learned::default() };
+        let mut has_run = false;
         for _ in 0..ROUNDS {
             if self.stop.requested().is_some() {
                 return Ok(learned);
@@ -72,9 +85,16 @@ impl Attempt {
             let standing = store.standing(job.name()).await?;
             let now = clock::now();
             if let Some(why) = runner.clocks.distrust(asked, standing.now) {
+                // By the other clock, as this one may be ahead.
+                learned.since = policy.latest(standing.now);
                 return Ok(refused(learned, Reason::Clock, why));
             }
             learned.last = standing.last_slot;
+            runner.show_paused(job.name(), standing.paused.clone());
+            // What comes after a run may be for other settings to say.
+            if has_run {
+                return Ok(learned);
+            }
             match due::next(policy, &standing, self.blocked, now) {
                 Next::Nothing => return Ok(learned),
                 Next::Begin(slot) => store.begin_schedule(job.name(), slot, &policy.schedule.describe()).await?,
@@ -86,12 +106,16 @@ impl Attempt {
                     );
                     store.turn_back(job.name(), from, to).await?;
                 }
-                Next::Held(held) => return Ok(waiting(learned, job.name(), &held)),
+                Next::Held(held) => {
+                    // Where there are several daemons, one of them runs each slot.
+                    let complaint = policy.is_overlapped(held.since, now).then(|| running(&held));
+                    return Ok(Learned { rest: WAITING, complaint, ..learned });
+                }
                 Next::Wait(rest) => return Ok(Learned { rest, ..learned }),
                 Next::Pass(conclusion) => {
                     if store.pass(job.name(), &conclusion, &runner.holder).await? {
                         runner.count_passed(job.name(), &conclusion);
-                        tell(job.name(), &conclusion);
+                        learned.passed = tell(job.name(), &conclusion, learned.passed);
                     }
                 }
                 Next::Run(due) => {
@@ -100,8 +124,12 @@ impl Attempt {
                     let passed = due.before.clone();
                     let start = Start::Scheduled { due, open_for };
                     match runner.run(job, start, &self.stop, &Progress::new()).await? {
-                        Ran::Ended(_) => tell(job.name(), &passed),
-                        Ran::Held(held) => return Ok(waiting(learned, job.name(), &held)),
+                        Ran::Ended(_) => {
+                            tell(job.name(), &passed, learned.passed);
+                            learned.passed = None;
+                            has_run = true;
+                        }
+                        Ran::Held(_) => return Ok(Learned { rest: WAITING, ..learned }),
                         Ran::Refused(reason, why) => return Ok(refused(learned, reason, why)),
                         Ran::Stopped => return Ok(learned),
                         Ran::Moved | Ran::Paused(_) => {}
@@ -117,15 +145,13 @@ fn refused(learned: Learned, reason: Reason, why: String) -> Learned {
     Learned { rest: RETRY, complaint: Some(why), blocked: Some(reason), ..learned }
 }
 
-/// With several replicas this is what all but one of them find.
-fn waiting(learned: Learned, job: &'static str, held: &Held) -> Learned {
-    tracing::debug!(job.name = job, holder = %held.holder, since = %held.since, "{job} is being run by somebody else");
-    Learned { rest: WAITING, ..learned }
+fn running(held: &Held) -> String {
+    format!("it has been running on {} since {}", held.holder, held.since.format("%Y-%m-%dT%H:%M:%SZ"))
 }
 
-/// Says which slots were passed over: the ones that go on with what was said before only to
-/// whoever wants details.
-fn tell(job: &'static str, conclusion: &Conclusion) {
+/// Says which slots were passed over; one more for the reason `told` before only to whoever wants
+/// details. Returns the reason of the last one.
+fn tell(job: &'static str, conclusion: &Conclusion, told: Option<Reason>) -> Option<Reason> {
     for (index, passed) in conclusion.passed.iter().enumerate() {
         let fate = passed.reason.fate().name();
         macro_rules! line {
@@ -137,6 +163,7 @@ fn tell(job: &'static str, conclusion: &Conclusion) {
                 )
             };
         }
-        if index == 0 && conclusion.goes_on && passed.count == 1 { line!(debug) } else { line!(info) }
+        if index == 0 && told == Some(passed.reason) && passed.count == 1 { line!(debug) } else { line!(info) }
     }
+    conclusion.passed.last().map_or(told, |passed| Some(passed.reason))
 }

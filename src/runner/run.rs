@@ -145,6 +145,9 @@ impl Runner {
         let claim =
             Claim { job: job.name(), due, holder: self.holder.clone(), workers: job.workers(), ttl: self.lease.ttl.0 };
         let claimed = self.store.claim(&claim).await?;
+        if let (Claimed::Won(_) | Claimed::Exhausted(_), Some(due)) = (&claimed, &claim.due) {
+            self.count_passed(job.name(), &due.before);
+        }
         let lease = match claimed {
             Claimed::Won(won) => {
                 let Won { lease, lost } = *won;
@@ -161,9 +164,6 @@ impl Runner {
                 return Ok(Ran::Moved);
             }
         };
-        if let Some(due) = &claim.due {
-            self.count_passed(job.name(), &due.before);
-        }
         self.metrics.job_running(job.name(), BACKEND, true);
         self.metrics.lease_held(job.name(), BACKEND, true);
         self.show(job.name(), |shown| shown.running = Some(lease.run.clone()));
@@ -294,7 +294,11 @@ impl Runner {
         let slot = match outcome {
             Outcome::Failed if lease.attempts < retries => SlotAfter::Again(self.wait_before(lease.attempts)),
             Outcome::Partial if report.stopped == Some(StopReason::Shutdown) => SlotAfter::HandedOver,
-            Outcome::Lost => SlotAfter::HandedOver,
+            // What is lost again and again before it has done anything is not tried for ever.
+            Outcome::Lost if report.batches == 0 && lease.attempts < retries => {
+                SlotAfter::Again(self.wait_before(lease.attempts))
+            }
+            Outcome::Lost if report.batches > 0 => SlotAfter::HandedOver,
             _ => SlotAfter::Done,
         };
         let counted = report.deleted;
@@ -337,6 +341,12 @@ impl Runner {
     /// twice as long after each time that it has failed before.
     fn wait_before(&self, attempts: u32) -> Duration {
         (self.lease.ttl.0 * 2_u32.saturating_pow(attempts.min(16))).min(LONGEST_WAIT)
+    }
+
+    /// Shows whether somebody has paused `job`.
+    pub fn show_paused(&self, job: &'static str, paused: Option<Paused>) {
+        self.metrics.job_paused(job, BACKEND, paused.is_some());
+        self.show(job, |shown| shown.paused = paused);
     }
 
     /// Changes what the board shows of `job`.

@@ -8,16 +8,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use tokio::task::{JoinError, JoinSet};
+use tokio::task::{self, JoinError, JoinSet};
 use tokio::time::Instant;
 
 use super::attempt::{Attempt, Learned};
-use super::due::{Blocked, Policy};
+use super::due::{self, Blocked, Policy};
 use super::{Heartbeat, Runner, Told};
 use crate::jobs::{BACKEND, Job};
 use crate::model::clock;
 use crate::schedule::{self, Bell, Schedule};
-use crate::work::Stop;
+use crate::storage::Slots;
+use crate::work::{Reason, Stop};
 
 /// Starts jobs on schedule.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub struct Scheduler {
     runner: Arc<Runner>,
     jobs: Vec<Scheduled>,
     attempts: JoinSet<(usize, Learned)>,
+    /// What writes down that a job has no schedule.
+    retirements: JoinSet<()>,
 }
 
 /// A job and its schedule.
@@ -34,12 +37,18 @@ pub struct Scheduled {
     policy: Option<Arc<Policy>>,
     /// The newest slot that has been dealt with, as far as this process knows.
     last: Option<DateTime<Utc>>,
-    /// An attempt is on its way, for this slot.
-    attempted: Option<DateTime<Utc>>,
+    /// An attempt is on its way, for this slot and in this task.
+    attempted: Option<(DateTime<Utc>, task::Id)>,
+    /// It is disabled, and that was written down, or is about to be.
+    is_retired: bool,
+    /// The settings are other than those of the attempt that is on its way.
+    is_replaced: bool,
     not_before: Instant,
     told: Told,
     /// Since which slot this process has been kept from running it, and why.
     blocked: Option<Blocked>,
+    /// Why the last slot was passed over, if it was and this process has told it.
+    passed: Option<Reason>,
 }
 
 impl std::fmt::Debug for Scheduled {
@@ -73,20 +82,24 @@ impl Scheduled {
             policy: plan.enabled.then(|| Arc::new(policy)),
             last: None,
             attempted: None,
+            is_retired: false,
+            is_replaced: false,
             not_before: Instant::now(),
             told: Told::default(),
             blocked: None,
+            passed: None,
         })
     }
 
     /// The slot that is due and, as far as we know, not dealt with.
     fn due(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        self.policy.as_ref()?.latest(now).filter(|slot| self.last.is_none_or(|last| *slot > last))
+        let is_open = |slot: &DateTime<Utc>| self.last.is_none_or(|last| *slot > last || due::is_too_far(last, now));
+        self.policy.as_ref()?.latest(now).filter(is_open)
     }
 
     /// When it starts next.
     pub fn next(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        self.policy.as_ref()?.next_start(now)
+        self.policy.as_ref()?.next_run(now)
     }
 
     /// The job itself.
@@ -96,14 +109,16 @@ impl Scheduled {
 
     fn learn(&mut self, learned: Learned) {
         let attempted = self.attempted.take();
-        // Not the later of the two: a clock that was wrong may have been put right.
-        self.last = learned.last.or(self.last);
+        // Not the later of the two: a clock that was wrong may have been put right. And where the
+        // job stands is looked at again under settings that the attempt did not know.
+        self.last = if std::mem::take(&mut self.is_replaced) { None } else { learned.last.or(self.last) };
         self.not_before = Instant::now() + learned.rest;
-        self.blocked = match learned.blocked {
-            Some(reason) if self.blocked.is_some_and(|blocked| blocked.reason == reason) => self.blocked,
-            Some(reason) => attempted.map(|since| Blocked { since, reason }),
-            None => None,
-        };
+        self.passed = learned.passed;
+        self.blocked = learned.blocked.zip(attempted).map(|(reason, (slot, _))| {
+            let since = learned.since.map_or(slot, |since| since.min(slot));
+            let before = self.blocked.filter(|before| before.reason == reason);
+            Blocked { since: before.map_or(since, |before| before.since.min(since)), reason }
+        });
         if self.told.is_new(learned.complaint.as_deref())
             && let Some(complaint) = &learned.complaint
         {
@@ -115,7 +130,7 @@ impl Scheduled {
 impl Scheduler {
     /// A scheduler of `jobs`, all there are.
     pub fn new(runner: Arc<Runner>, jobs: Vec<Scheduled>) -> Self {
-        Self { runner, jobs, attempts: JoinSet::new() }
+        Self { runner, jobs, attempts: JoinSet::new(), retirements: JoinSet::new() }
     }
 
     /// Goes on with other settings of the same jobs. What is known of each stays; a run that is
@@ -125,6 +140,10 @@ impl Scheduler {
             if let Some(known) = self.jobs.iter_mut().find(|known| known.job.name() == job.name()) {
                 known.job = job;
                 known.policy = policy;
+                // Its schedule may be another one, which begins now.
+                known.last = None;
+                known.is_replaced = known.attempted.is_some();
+                known.is_retired = false;
                 known.not_before = Instant::now();
             }
         }
@@ -137,7 +156,9 @@ impl Scheduler {
             heartbeat.beat();
             self.start_due(stop);
             let now = clock::now();
-            if let Some(next) = self.jobs.iter().filter_map(|job| self.announce(job, now)).min() {
+            self.announce(now);
+            let next = |job: &Scheduled| job.policy.as_ref()?.next_start(now);
+            if let Some(next) = self.jobs.iter().filter_map(next).min() {
                 bell.ring_at(next, now);
             }
             tokio::select! {
@@ -163,25 +184,34 @@ impl Scheduler {
             if job.attempted.is_some() || Instant::now() < job.not_before {
                 continue;
             }
-            let (Some(slot), Some(policy)) = (job.due(now), &job.policy) else { continue };
-            job.attempted = Some(slot);
+            let Some(policy) = &job.policy else {
+                if !job.is_retired {
+                    job.is_retired = true;
+                    self.retirements.spawn(retire(Arc::clone(&self.runner), job.job.name()));
+                }
+                continue;
+            };
+            let Some(slot) = job.due(now) else { continue };
             let attempt = Attempt {
                 runner: Arc::clone(&self.runner),
                 job: Arc::clone(&job.job),
                 policy: Arc::clone(policy),
                 blocked: job.blocked,
+                passed: job.passed,
                 stop: stop.clone(),
             };
-            self.attempts.spawn(async move { (index, attempt.make().await) });
+            let task = self.attempts.spawn(async move { (index, attempt.make().await) });
+            job.attempted = Some((slot, task.id()));
         }
     }
 
-    /// Shows when `job` is due next, and returns it.
-    fn announce(&self, job: &Scheduled, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let next = job.next(now);
-        self.runner.metrics.job_next_run(job.job.name(), BACKEND, next);
-        self.runner.show(job.job.name(), |shown| shown.next_run = next);
-        next
+    /// Shows when the jobs run next.
+    fn announce(&self, now: DateTime<Utc>) {
+        for job in &self.jobs {
+            let next = job.next(now);
+            self.runner.metrics.job_next_run(job.job.name(), BACKEND, next);
+            self.runner.show(job.job.name(), |shown| shown.next_run = next);
+        }
     }
 
     /// How long to wait for the bell at most: until the next attempt of a slot that is overdue,
@@ -197,10 +227,21 @@ impl Scheduler {
         match ended {
             Ok((index, learned)) => self.jobs[index].learn(learned),
             Err(error) => {
-                // Which job it was is not known any more; the panic itself has been logged.
+                // The panic itself has been logged.
                 tracing::error!(%error, "an attempt to start a job broke off");
-                self.jobs.iter_mut().for_each(|job| job.attempted = None);
+                let is_its = |job: &&mut Scheduled| job.attempted.is_some_and(|(_, task)| task == error.id());
+                if let Some(job) = self.jobs.iter_mut().find(is_its) {
+                    job.learn(Learned::nothing());
+                }
             }
         }
+    }
+}
+
+/// Writes down that `job` has no schedule, so that its slots end here and do not count as missed
+/// when it gets one again.
+async fn retire(runner: Arc<Runner>, job: &'static str) {
+    if let Err(error) = runner.store.end_schedule(job, due::DISABLED).await {
+        tracing::debug!(job.name = job, error = error.chain(), "that the job is disabled is not written down");
     }
 }

@@ -21,8 +21,9 @@ pub struct Standing {
     pub schedule: Option<String>,
     /// A slot that was begun and is not done.
     pub open: Option<OpenSlot>,
-    /// When the last run began, and when it ended; if it goes on, that is until now, and if its
-    /// holder has left it behind, until its lease ran out.
+    /// When the last run began, or the first of those that went on with one and the same slot, and
+    /// when it ended; if it goes on, that is until now, and if its holder has left it behind,
+    /// until its lease ran out.
     pub busy: Option<(DateTime<Utc>, DateTime<Utc>)>,
     /// Who is running it.
     pub held: Option<Held>,
@@ -91,8 +92,13 @@ pub trait Slots: Send + Sync {
     /// first slot that comes.
     async fn begin_schedule(&self, job: &str, slot: DateTime<Utc>, schedule: &str) -> Result<()>;
 
+    /// Remembers that the job has no schedule from now on, under this `name`, unless somebody is
+    /// running it.
+    async fn end_schedule(&self, job: &str, name: &str) -> Result<()>;
+
     /// Goes back to `slot` when the newest slot is `from`, which lies in a future that a wrong
-    /// clock had announced.
+    /// clock had announced. Slots after `slot` that were passed over are not any more. Atomic. Nothing
+    /// happens while somebody is running the job.
     async fn turn_back(&self, job: &str, from: DateTime<Utc>, slot: DateTime<Utc>) -> Result<()>;
 
     /// Passes slots over. Atomic: all of it, or, if somebody was quicker or is running the job,

@@ -49,7 +49,7 @@ pub enum Reason {
     Clock,
     /// No daemon was there to run it: none was up, or it was suspended.
     Downtime,
-    /// The store did not answer.
+    /// The store did not answer, or refused.
     Unavailable,
 }
 
@@ -85,7 +85,7 @@ impl fmt::Display for Reason {
             Self::Schema => "the schema was not one to work on",
             Self::Clock => "the clocks could not be trusted",
             Self::Downtime => "no daemon was there to run it",
-            Self::Unavailable => "the database did not answer",
+            Self::Unavailable => "the database could not be used",
         })
     }
 }

@@ -14,6 +14,7 @@ mod observation;
 mod private_cluster;
 mod reload;
 mod schema;
+mod slots;
 mod storage;
 mod tidy;
 mod tls;

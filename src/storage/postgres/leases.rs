@@ -35,7 +35,6 @@ impl Leases for Postgres {
             // Closing a run that was left behind waits for the batch it may still be in, which the
             // server ends within these limits; hence longer than they are.
             let bounds = Bounds { lock: self.bounds.statement, ..self.bounds };
-            let asked = Instant::now();
             let mut tx = self.begin_within(bounds, OP).await?;
             let found = match self.find(&mut tx, &place.schema, claim, OP).await? {
                 Ok(found) => found,
@@ -63,7 +62,8 @@ impl Leases for Postgres {
                     return Ok(Claimed::Exhausted(lost.map(Box::new)));
                 }
             }
-            let lease = self.take(&mut tx, &place.schema, claim, attempts, asked, OP).await?;
+            let goes_on = claim.due.as_ref().is_some_and(|due| found.open_slot == Some(due.slot));
+            let lease = self.take(&mut tx, &place.schema, claim, attempts, goes_on, OP).await?;
             tx.commit().await?;
             Ok(Claimed::Won(Box::new(Won { lease, lost })))
         })
@@ -156,6 +156,7 @@ impl Postgres {
                 "UPDATE maintd.leases SET schedule = $4, retry_at = NULL, \
                      last_slot = CASE WHEN $7 THEN $6 ELSE $5 END, open_slot = CASE WHEN $7 THEN NULL ELSE $6 END, \
                      attempts = CASE WHEN $7 THEN 0 ELSE $8 END, \
+                     released_at = coalesce(expires_at, released_at), \
                      secret = NULL, holder = NULL, run_id = NULL, expires_at = NULL \
                  WHERE deployment = $1 AND backend = $2 AND job = $3",
             )
@@ -171,14 +172,15 @@ impl Postgres {
         Ok(())
     }
 
-    /// Takes the lease and begins the run.
+    /// Takes the lease and begins the run, which goes on with the slot of the last one or has
+    /// another.
     async fn take(
         &self,
         tx: &mut Transaction,
         deployment: &str,
         claim: &Claim,
         attempts: u32,
-        asked: Instant,
+        goes_on: bool,
         op: Op,
     ) -> Result<Lease> {
         let run_id = Uuid::now_v7();
@@ -187,6 +189,7 @@ impl Postgres {
             .query(
                 "UPDATE maintd.leases SET term = term + 1, secret = $4, holder = $5, run_id = $6, \
                      acquired_at = clock_timestamp(), released_at = NULL, \
+                     busy_since = CASE WHEN $8 THEN busy_since ELSE clock_timestamp() END, \
                      expires_at = clock_timestamp() + make_interval(secs => $7) \
                  WHERE deployment = $1 AND backend = $2 AND job = $3 RETURNING term, acquired_at",
             )
@@ -196,7 +199,10 @@ impl Postgres {
             .bind(secret)
             .bind(&claim.holder)
             .bind(run_id)
-            .bind(claim.ttl.as_secs_f64());
+            .bind(claim.ttl.as_secs_f64())
+            .bind(goes_on);
+        // Not earlier: getting here may have taken longer than the lease lasts.
+        let asked = Instant::now();
         let taken = tx.fetch_one(query).await?;
         let term: i64 = taken.try_get(0).op(op)?;
         let run = Run {

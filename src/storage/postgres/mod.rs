@@ -52,6 +52,7 @@ const OPERATIONS: &[&str] = &[
     "count_expired",
     "cutoff",
     "delete_expired",
+    "end_schedule",
     "expired",
     "finish",
     "forget",
@@ -227,11 +228,11 @@ impl Postgres {
     }
 
     async fn begin_within(&self, bounds: Bounds, op: Op) -> Result<Transaction> {
-        // A pool would try to connect for as long as it may, and then not say why it could not.
-        self.probe_in_doubt(op).await?;
         // What lies idle since before the server was restarted fails at once, each by itself.
         let mut doubtful = self.pool.num_idle();
         loop {
+            // A pool would try to connect for as long as it may, and then not say why it could not.
+            self.probe_in_doubt(op).await?;
             let asked = Instant::now();
             match Transaction::begin(&self.pool, bounds, op, &self.open).await {
                 Ok(tx) => {

@@ -33,7 +33,7 @@ impl Slots for Postgres {
             let query = self.query(
                 "SELECT clock_timestamp() AS now, last_slot, schedule, open_slot, coalesce(attempts, 0) AS attempts, \
                      greatest(extract(epoch FROM retry_at - clock_timestamp()), 0)::float8 AS wait, \
-                     acquired_at, holder, coalesce(secret IS NOT NULL AND expires_at > clock_timestamp(), false) AS held, \
+                     busy_since, acquired_at, holder, coalesce(secret IS NOT NULL AND expires_at > clock_timestamp(), false) AS held, \
                      CASE WHEN secret IS NULL THEN released_at \
                           ELSE least(expires_at, clock_timestamp()) END AS busy_until, \
                      paused_at, paused_by \
@@ -68,22 +68,47 @@ impl Slots for Postgres {
         .await
     }
 
+    async fn end_schedule(&self, job: &str, name: &str) -> Result<()> {
+        const OP: Op = Op { name: "end_schedule", phrase: "end the job's schedule" };
+        self.measured(OP, async {
+            let place = self.place().await?;
+            let query = self.query(
+                "UPDATE maintd.leases SET schedule = $4 \
+                 WHERE deployment = $1 AND backend = $2 AND job = $3 AND schedule <> $4 \
+                     AND NOT (secret IS NOT NULL AND expires_at > clock_timestamp())",
+            );
+            let query = query.bind(&place.schema).bind(BACKEND).bind(job).bind(name);
+            self.execute(self.bounds, OP, query).await?;
+            Ok(())
+        })
+        .await
+    }
+
     async fn turn_back(&self, job: &str, from: DateTime<Utc>, slot: DateTime<Utc>) -> Result<()> {
         const OP: Op = Op { name: "turn_back", phrase: "turn the job's schedule back" };
         self.measured(OP, async {
             let place = self.place().await?;
+            let mut tx = self.begin(OP).await?;
             let query = self
                 .query(
                     "UPDATE maintd.leases SET last_slot = $5, open_slot = NULL, attempts = 0, retry_at = NULL \
-                     WHERE deployment = $1 AND backend = $2 AND job = $3 AND last_slot = $4",
+                     WHERE deployment = $1 AND backend = $2 AND job = $3 AND last_slot = $4 \
+                         AND NOT (secret IS NOT NULL AND expires_at > clock_timestamp())",
                 )
                 .bind(&place.schema)
                 .bind(BACKEND)
                 .bind(job)
                 .bind(from)
                 .bind(slot);
-            self.execute(self.bounds, OP, query).await?;
-            Ok(())
+            if tx.execute(query).await? > 0 {
+                // They are still to come, and something else may become of them.
+                let query = self.query(
+                    "DELETE FROM maintd.passed_slots \
+                     WHERE deployment = $1 AND backend = $2 AND job = $3 AND first_slot > $4",
+                );
+                tx.execute(query.bind(&place.schema).bind(BACKEND).bind(job).bind(slot)).await?;
+            }
+            tx.commit().await
         })
         .await
     }
@@ -217,7 +242,7 @@ fn read_standing(row: &PgRow) -> Result<Standing, sqlx::Error> {
     let open: Option<DateTime<Utc>> = row.try_get("open_slot")?;
     let attempts: i32 = row.try_get("attempts")?;
     let wait: Option<f64> = row.try_get("wait")?;
-    let acquired: Option<DateTime<Utc>> = row.try_get("acquired_at")?;
+    let busy: Option<DateTime<Utc>> = row.try_get("busy_since")?;
     Ok(Standing {
         now: row.try_get("now")?,
         last_slot: row.try_get("last_slot")?,
@@ -227,7 +252,7 @@ fn read_standing(row: &PgRow) -> Result<Standing, sqlx::Error> {
             attempts: attempts.unsigned_abs(),
             wait: Duration::from_secs_f64(wait.unwrap_or_default()),
         }),
-        busy: acquired.zip(row.try_get("busy_until")?),
+        busy: busy.zip(row.try_get("busy_until")?),
         held: held(row)?,
         paused: paused(row)?,
     })

@@ -1,5 +1,6 @@
 //! What the tests stand on: databases, the Python library, and the tools that they run.
 
+pub(crate) mod clock;
 pub(crate) mod cluster;
 pub(crate) mod daemon;
 pub(crate) mod fleet;

@@ -1,0 +1,58 @@
+//! A schedule that takes the place of another one.
+
+use nix::sys::signal::Signal;
+
+use super::{YEARLY, last_slot, ledger, now, passed, passed_for, schedule};
+use crate::harness::cluster::TestDb;
+use crate::harness::daemon::{Daemon, Maintd};
+use crate::harness::eventually;
+use crate::harness::witness::Witness;
+
+fn config(schedule: &str) -> String {
+    format!("[jobs.ttl_cleanup]\nschedule = \"{schedule}\"\nmax_rows_per_second = 100\n[lease]\nttl = \"2s\"\n")
+}
+
+fn reload(daemon: &Daemon, schedule: &str) {
+    std::fs::write(daemon.config(), config(schedule)).expect("writing the configuration");
+    daemon.signal(Signal::SIGHUP);
+    daemon.until_said("the configuration was loaded: jobs.ttl_cleanup.schedule");
+}
+
+/// The schedule that the newest slot belongs to.
+async fn in_force(db: &TestDb) -> Option<String> {
+    sqlx::query_scalar("SELECT schedule FROM maintd.leases").fetch_one(db.pool()).await.expect("reading the lease")
+}
+
+/// Otherwise every second until the next new year would be missed, once that comes.
+async fn ends_with_the_reload(rows: i64) {
+    let db = TestDb::new().await;
+    let witness = Witness::new(db.pool()).await;
+    witness.add(rows, -60).await;
+    let daemon = Maintd::on(&db).config(&config("every 1s")).start();
+    eventually("the schedule to begin", async || last_slot(db.pool()).await.is_some()).await;
+    let baseline = last_slot(db.pool()).await.expect("it was waited for");
+    if rows > 0 {
+        daemon.until("rows to go", |daemon| daemon.rows_deleted() > 0);
+    }
+    reload(&daemon, YEARLY);
+    let described = schedule(YEARLY).describe();
+    eventually("the new schedule to be in force", async || in_force(&db).await.as_ref() == Some(&described)).await;
+    assert_eq!(witness.fate(i64::MAX).await.expired_and_left, 0, "the run has come to its end before");
+    let ended = now(db.pool()).await;
+    reload(&daemon, "every 1s");
+    eventually("the old schedule to go on", async || last_slot(db.pool()).await > Some(ended)).await;
+    daemon.stop();
+    ledger(db.pool(), "every 1s", baseline, &[]).await.assert_holds();
+    let missed: i64 = passed_for(db.pool(), "missed/downtime").await.iter().map(|missed| missed.count).sum();
+    assert!(missed <= 5, "{:#?}", passed(db.pool()).await);
+}
+
+#[tokio::test]
+async fn a_schedule_ends_when_another_one_is_loaded() {
+    ends_with_the_reload(0).await;
+}
+
+#[tokio::test]
+async fn a_schedule_that_is_replaced_during_a_run_ends_with_the_run() {
+    ends_with_the_reload(250).await;
+}
