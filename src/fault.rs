@@ -5,7 +5,7 @@
 //! crate `fail`: `postgresql.finish.commit.after=3*off->1*return(error)` lets three commits of
 //! reports pass and loses the answer to the fourth. `return(abort)` ends the process as `kill -9`
 //! would, `return(error)` is a broken connection, `return(delay:500)` waits for as many
-//! milliseconds.
+//! milliseconds. Which points there are is in its log, at the level `trace`.
 
 /// What a test made go wrong.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -46,7 +46,9 @@ impl Faults {
 /// When a test wants it to fail here.
 #[cfg(feature = "faults")]
 pub async fn at(point: impl FnOnce() -> String) -> Result<(), Injected> {
-    let Some(action) = fail::eval(&point(), |action| action.unwrap_or_default()) else { return Ok(()) };
+    let point = point();
+    tracing::trace!(point, "something could go wrong here");
+    let Some(action) = fail::eval(&point, |action| action.unwrap_or_default()) else { return Ok(()) };
     match action.split_once(':') {
         Some(("delay", milliseconds)) => {
             let milliseconds = milliseconds.parse().expect("a number of milliseconds");

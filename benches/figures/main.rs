@@ -11,8 +11,10 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "printing is what it is for")]
 
 mod application;
+mod daemon;
 mod delete;
 mod empty;
+mod handover;
 mod http;
 mod processes;
 mod rate;
@@ -32,7 +34,7 @@ use self::server::Server;
 use self::table::Row;
 
 /// What can be measured, in the order in which it is.
-const SUBJECTS: [(&str, &str); 7] = [
+const SUBJECTS: [(&str, &str); 8] = [
     ("delete", "expired rows deleted beside an application"),
     ("alone", "expired rows deleted with nobody waiting"),
     ("empty", "a run that finds nothing"),
@@ -40,6 +42,7 @@ const SUBJECTS: [(&str, &str); 7] = [
     ("snapshot", "the cost of a batch under an old snapshot"),
     ("scrape", "memory when idle, and scrapes"),
     ("start", "start to ready, and the size of the program"),
+    ("handover", "stops, kills, reloads and locks, to the moment when work goes on"),
 ];
 
 /// How much to measure.
@@ -84,6 +87,7 @@ async fn measure(effort: Effort, wanted: &[&str]) -> anyhow::Result<Vec<Row>> {
             "snapshot" => snapshot::measure(&server, effort).await?,
             "scrape" => scrape::measure(&server, effort).await?,
             "start" => start::measure(&server, effort).await?,
+            "handover" => handover::measure(&server, effort).await?,
             other => bail!("nothing is called {other}"),
         };
         eprintln!("{subject}: took {:.0} s", begun.elapsed().as_secs_f64());

@@ -9,6 +9,7 @@ use anyhow::{Context, bail, ensure};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::daemon;
 use super::http::Connection;
 use super::server::Server;
 
@@ -54,26 +55,21 @@ impl Program {
 
     /// Starts it on the database `name`.
     pub(crate) fn start(self, server: &Server, name: &str) -> anyhow::Result<Service> {
-        let (host, port) = (server.host(), server.port());
         let address = format!("127.0.0.1:{}", free_port()?);
         let file = self.file()?;
-        let mut command = Command::new(&file);
-        // Nothing of this machine's settings shall have a say.
-        command.env_clear();
-        match self {
-            Self::Daemon => command
-                .args(["run", "--config", "/dev/null"])
-                .env("DATABASE_BACKEND", "postgresql")
-                .env("PG_DB_HOST", host)
-                .env("PG_DB_PORT", port.to_string())
-                .env("PG_DB_NAME", name)
-                .env("PG_DB_USER", self.role())
-                .env("MAINTD_HTTP__LISTEN", &address),
-            Self::Exporter => command
-                .arg(format!("--web.listen-address={address}"))
-                .env("DATA_SOURCE_NAME", format!("postgresql://{}@{host}:{port}/{name}?sslmode=disable", self.role())),
+        let mut command = match self {
+            Self::Daemon => daemon::command(&server.database(name, self.role()), &address, Path::new("/dev/null")),
+            Self::Exporter => {
+                let mut command = Command::new(&file);
+                // Nothing of this machine's settings shall have a say.
+                command.env_clear().arg(format!("--web.listen-address={address}"));
+                let (role, host, port) = (self.role(), server.host(), server.port());
+                let source = format!("postgresql://{role}@{host}:{port}/{name}?sslmode=disable");
+                command.env("DATA_SOURCE_NAME", source).stdin(Stdio::null());
+                command
+            }
         };
-        let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let command = command.stdout(Stdio::null()).stderr(Stdio::null());
         let begun = Instant::now();
         let child = command.spawn().with_context(|| format!("cannot start {}", file.display()))?;
         Ok(Service { child, address, begun })

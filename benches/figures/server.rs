@@ -20,6 +20,8 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::sync::watch;
 
+use super::daemon::Database;
+
 /// What differs from a server as it is installed, and why:
 const SETTINGS: [(&str, &str); 5] = [
     // counts WAL and pages by role;
@@ -108,6 +110,11 @@ impl Server {
     /// The port that it listens on.
     pub(crate) fn port(&self) -> u16 {
         self.cluster.port()
+    }
+
+    /// The database `name`, as a daemon with this role finds it.
+    pub(crate) fn database(&self, name: &str, role: &str) -> Database {
+        Database { host: self.host().to_owned(), port: self.port(), name: name.to_owned(), role: role.to_owned() }
     }
 
     /// A connection of `role` to the database `name`.

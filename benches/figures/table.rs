@@ -20,6 +20,8 @@ pub(crate) enum Target {
 pub(crate) enum Unit {
     /// Ours by the peer's.
     Times,
+    /// Seconds.
+    Seconds,
     /// Milliseconds.
     Milliseconds,
     /// Megabytes, of a million bytes.
@@ -57,9 +59,11 @@ impl Row {
 }
 
 impl Unit {
-    fn show(self, number: f64) -> String {
+    /// A number with its unit.
+    pub(crate) fn show(self, number: f64) -> String {
         match self {
             Self::Times => format!("{number:.2} x"),
+            Self::Seconds => format!("{number:.2} s"),
             Self::Milliseconds => format!("{number:.2} ms"),
             Self::Megabytes => format!("{number:.1} MB"),
             Self::Count => format!("{number:.0}"),

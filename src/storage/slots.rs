@@ -97,8 +97,9 @@ pub trait Slots: Send + Sync {
     async fn end_schedule(&self, job: &str, name: &str) -> Result<()>;
 
     /// Goes back to `slot` when the newest slot is `from`, which lies in a future that a wrong
-    /// clock had announced. Slots after `slot` that were passed over are not any more. Atomic. Nothing
-    /// happens while somebody is running the job.
+    /// clock had announced. Slots that were passed over in that future are no longer; a stretch of
+    /// them that began before `slot` is to be passed over again. Atomic. Nothing happens while
+    /// somebody is running the job.
     async fn turn_back(&self, job: &str, from: DateTime<Utc>, slot: DateTime<Utc>) -> Result<()>;
 
     /// Passes slots over. Atomic: all of it, or, if somebody was quicker or is running the job,

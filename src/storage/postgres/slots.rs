@@ -89,9 +89,12 @@ impl Slots for Postgres {
         self.measured(OP, async {
             let place = self.place().await?;
             let mut tx = self.begin(OP).await?;
+            // To before the first stretch that reaches beyond it, which is written anew.
             let query = self
                 .query(
-                    "UPDATE maintd.leases SET last_slot = $5, open_slot = NULL, attempts = 0, retry_at = NULL \
+                    "UPDATE maintd.leases AS l SET open_slot = NULL, attempts = 0, retry_at = NULL, last_slot = ( \
+                         SELECT least($5, min(p.first_slot) - interval '1 second') FROM maintd.passed_slots p \
+                         WHERE p.deployment = $1 AND p.backend = $2 AND p.job = $3 AND p.last_slot > $5) \
                      WHERE deployment = $1 AND backend = $2 AND job = $3 AND last_slot = $4 \
                          AND NOT (secret IS NOT NULL AND expires_at > clock_timestamp())",
                 )
@@ -100,11 +103,10 @@ impl Slots for Postgres {
                 .bind(job)
                 .bind(from)
                 .bind(slot);
-            if tx.execute(query).await? > 0 {
-                // They are still to come, and something else may become of them.
+            if tx.execute(query).await? == 1 {
                 let query = self.query(
                     "DELETE FROM maintd.passed_slots \
-                     WHERE deployment = $1 AND backend = $2 AND job = $3 AND first_slot > $4",
+                     WHERE deployment = $1 AND backend = $2 AND job = $3 AND last_slot > $4",
                 );
                 tx.execute(query.bind(&place.schema).bind(BACKEND).bind(job).bind(slot)).await?;
             }

@@ -90,16 +90,25 @@ impl Maintd {
     }
 
     /// Starts the daemon with exactly these arguments, and returns when it serves.
-    pub(crate) fn start_as(mut self, arguments: &[&str]) -> Daemon {
-        // The port is the system's choice, and told in the log.
-        self.command.args(arguments).env("MAINTD_HTTP__LISTEN", "127.0.0.1:0");
-        let mut daemon = self.spawn();
+    pub(crate) fn start_as(self, arguments: &[&str]) -> Daemon {
+        let mut daemon = self.launch(arguments);
         let what = "the daemon to serve";
         daemon.address = Some(daemon.until_some(what, |daemon| {
             daemon.assert_runs();
             daemon.lines().iter().find_map(|line| line["address"].as_str()?.parse().ok())
         }));
         daemon
+    }
+
+    /// Starts a daemon that may end before it serves, and returns at once.
+    pub(crate) fn start_to_end(self) -> Daemon {
+        self.launch(&["run"])
+    }
+
+    fn launch(mut self, arguments: &[&str]) -> Daemon {
+        // The port is the system's choice, and told in the log.
+        self.command.args(arguments).env("MAINTD_HTTP__LISTEN", "127.0.0.1:0");
+        self.spawn()
     }
 
     /// Starts the binary and returns at once.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
+use nix::sys::signal::Signal;
 use sqlx::PgPool;
 
 use super::{YEARLY, deal_with, last_slot, ledger, let_one_be_due, now, passed, schedule};
@@ -150,4 +151,36 @@ async fn a_newer_slot_takes_the_place_of_one_that_failed() {
     // Nobody was away.
     let passed = passed(db.pool()).await;
     assert!(passed.len() < failed.len(), "{passed:#?}");
+}
+
+#[tokio::test]
+async fn a_slot_that_ends_its_process_each_time_is_given_up_as_well() {
+    let db = TestDb::new().await;
+    let witness = Witness::new(db.pool()).await;
+    witness.add(5, -60).await;
+    let (baseline, slot) = let_one_be_due(db.pool(), YEARLY).await;
+    let fatal = || {
+        Maintd::on(&db)
+            .env("MAINTD_JOBS__TTL_CLEANUP__SCHEDULE", YEARLY)
+            .env("MAINTD_JOBS__TTL_CLEANUP__RETRIES", "2")
+            .env("MAINTD_LEASE__TTL", "1s")
+            .env("FAILPOINTS", "postgresql.cutoff.begin.before=return(abort)")
+    };
+    for life in 0..3 {
+        let (code, log) = fatal().start_to_end().wait();
+        assert_eq!(code, 128 + Signal::SIGABRT as i32, "life {life}: {log}");
+        assert_eq!(last_slot(db.pool()).await, Some(baseline));
+    }
+    let daemon = fatal().start();
+    eventually("the slot to be given up", async || last_slot(db.pool()).await == Some(slot)).await;
+    daemon.until("it to be counted", |daemon| {
+        daemon.metric("maintd_schedule_slots_total", &[("fate", "ran")]) == Some(1.0)
+            && daemon.metric("maintd_job_runs_total", &[("outcome", "lost")]) == Some(1.0)
+    });
+    daemon.until_said("the slot is given up");
+    daemon.stop();
+    assert_eq!(Maintd::on(&db).run(&["job", "run", "ttl_cleanup"]).code, 0);
+    let ledger = ledger(db.pool(), YEARLY, baseline, &[]).await;
+    ledger.assert_holds();
+    assert_eq!(ledger.ended("lost"), 3);
 }

@@ -4,3 +4,4 @@ mod leases;
 mod pooler;
 mod privileges;
 mod sweep;
+mod turned_back;
