@@ -9,7 +9,7 @@ use chrono_tz::Tz;
 use sqlx::PgPool;
 
 use crate::harness::cluster::TestDb;
-use crate::harness::daemon::{Daemon, Maintd};
+use crate::harness::daemon::{Daemon, Maintd, sum};
 use crate::harness::eventually;
 use crate::harness::ledger::{Killed, Ledger};
 use crate::harness::seeds;
@@ -35,7 +35,7 @@ const TRANSACTIONS: &[(&str, usize)] = &[
 const ROWS: i64 = 150;
 
 /// Databases that one test has, at the same time.
-const AT_ONCE: usize = 6;
+const AT_ONCE: usize = 4;
 
 /// The points of one transaction.
 fn points(transaction: &str) -> Vec<String> {
@@ -155,8 +155,10 @@ const FATES: [&str; 3] = ["ran", "skipped", "missed"];
 
 impl Sums {
     fn counted(daemon: &Daemon) -> Self {
+        // All at once, as they go on counting.
+        let metrics = daemon.metrics();
         let metric = |name: &str, label: &str, value: &str| {
-            daemon.metric(name, &[(label, value)]).unwrap_or_else(|| panic!("{name} begins at zero")) as i64
+            sum(&metrics, name, &[(label, value)]).unwrap_or_else(|| panic!("{name} begins at zero")) as i64
         };
         Self {
             runs: OUTCOMES.map(|outcome| metric("maintd_job_runs_total", "outcome", outcome)),
@@ -200,17 +202,32 @@ async fn until_counted(point: &str, scene: &Scene, daemon: &Daemon) {
     eventually(&format!("the counters to be those of the history after {point}"), told).await;
 }
 
+/// How often a scene is played in which a point was not met: whether slots are passed over by
+/// themselves or with the claim of the next one is a matter of milliseconds.
+const SCENES: u32 = 5;
+
 /// Lets `point` go wrong once in a daemon that lives on.
 async fn breaks(point: &str) {
+    for _ in 0..SCENES {
+        if is_met(point).await {
+            return;
+        }
+    }
+    panic!("{point} was never met");
+}
+
+/// The same in one scene. Returns whether it was met there.
+async fn is_met(point: &str) -> bool {
     let scene = if point.contains("begin_schedule") { Scene::fresh().await } else { Scene::new().await };
     let daemon = scene.daemon().env("FAILPOINTS", format!("{point}=1*return(error)")).start();
     scene.until_done().await;
     let again = daemon.metric("maintd_store_errors_total", &[("kind", "unavailable")]);
     // What breaks while a transaction begins is tried again at once, and no error for anybody.
-    assert!(again > Some(0.0) || point.contains(".begin."), "{point} was never met");
+    let is_met = again > Some(0.0) || point.contains(".begin.");
     until_counted(point, &scene, &daemon).await;
     daemon.stop();
     scene.judge(point).await;
+    is_met
 }
 
 /// Lets a process end at `point`, and another one go on.

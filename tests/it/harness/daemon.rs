@@ -196,16 +196,14 @@ impl Daemon {
 
     /// The sum of the samples of this metric that have all these labels; nothing if there are none.
     pub(crate) fn metric(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+        sum(&self.metrics(), name, labels)
+    }
+
+    /// Everything that it has measured.
+    pub(crate) fn metrics(&self) -> String {
         let (code, text) = self.get("/metrics");
         assert_eq!(code, 200, "{text}");
-        let values: Vec<f64> = text
-            .lines()
-            .filter_map(|line| line.rsplit_once(' '))
-            .filter(|(series, _)| series.split('{').next() == Some(name))
-            .filter(|(series, _)| labels.iter().all(|(label, value)| series.contains(&format!("{label}=\"{value}\""))))
-            .map(|(_, value)| value.parse().expect("a number"))
-            .collect();
-        (!values.is_empty()).then(|| values.iter().sum())
+        text
     }
 
     /// Rows that this process has deleted, as its counter says.
@@ -312,6 +310,19 @@ impl Drop for Daemon {
             }
         }
     }
+}
+
+/// The sum of the samples in `metrics` that have this name and all these labels; nothing if there
+/// are none.
+pub(crate) fn sum(metrics: &str, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+    let values: Vec<f64> = metrics
+        .lines()
+        .filter_map(|line| line.rsplit_once(' '))
+        .filter(|(series, _)| series.split('{').next() == Some(name))
+        .filter(|(series, _)| labels.iter().all(|(label, value)| series.contains(&format!("{label}=\"{value}\""))))
+        .map(|(_, value)| value.parse().expect("a number"))
+        .collect();
+    (!values.is_empty()).then(|| values.iter().sum())
 }
 
 /// Asks for a page: status and body.
