@@ -172,10 +172,12 @@ impl Watcher {
     async fn look_at(&self, job: &'static str) -> Result<(), Error> {
         let Runner { store, metrics, .. } = &*self.runner;
         let newest = store.history(Some(job), 2).await?;
-        let running = newest.first().filter(|run| run.outcome.is_none()).cloned();
+        let standing = store.standing(job).await?;
+        // Without its lease it was left behind, and stays open until somebody closes it.
+        let running = newest.first().filter(|run| run.outcome.is_none() && standing.held.is_some()).cloned();
         let last = newest.into_iter().find(|run| run.outcome.is_some());
         let success = store.last_success(job).await?.and_then(|run| run.finished_at);
-        self.runner.show_paused(job, store.standing(job).await?.paused);
+        self.runner.show_paused(job, standing.paused);
         metrics.job_last_run(job, BACKEND, last.as_ref().and_then(|run| run.finished_at));
         metrics.job_last_success(job, BACKEND, success);
         self.runner.show(job, |shown| {

@@ -245,3 +245,75 @@ async fn retire(runner: Arc<Runner>, job: &'static str) {
         tracing::debug!(job.name = job, error = error.chain(), "that the job is disabled is not written down");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::jobs;
+
+    fn each_hour() -> Scheduled {
+        let mut settings = jobs::Settings::default();
+        settings.ttl_cleanup.schedule = "@hourly".to_owned();
+        let job = jobs::registry(&settings, &Default::default()).remove(0);
+        Scheduled::new(job, &schedule::Settings::default(), "test").unwrap()
+    }
+
+    fn at(text: &str) -> DateTime<Utc> {
+        text.parse().unwrap()
+    }
+
+    /// Lets an attempt end that was made for the slot of twelve o'clock.
+    async fn learn(job: &mut Scheduled, learned: Learned) {
+        let task = tokio::spawn(async {});
+        job.attempted = Some((at("2026-03-12T12:00:00Z"), task.id()));
+        job.learn(learned);
+        task.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_slot_is_due_until_it_is_known_to_be_dealt_with() {
+        let mut job = each_hour();
+        let now = at("2026-03-12T12:30:00Z");
+        assert_eq!(job.due(now), Some(at("2026-03-12T12:00:00Z")));
+        learn(&mut job, Learned { last: Some(at("2026-03-12T12:00:00Z")), ..Learned::default() }).await;
+        assert_eq!(job.due(now), None);
+        // An attempt that has learned nothing changes nothing.
+        learn(&mut job, Learned::nothing()).await;
+        assert_eq!(job.due(now), None);
+        assert_eq!(job.due(at("2026-03-12T13:00:00Z")), Some(at("2026-03-12T13:00:00Z")));
+    }
+
+    #[tokio::test]
+    async fn after_a_clock_went_back_the_store_is_asked_again_only_if_it_went_back_far() {
+        let mut job = each_hour();
+        learn(&mut job, Learned { last: Some(at("2026-03-12T12:00:00Z")), ..Learned::default() }).await;
+        assert_eq!(job.due(at("2026-03-12T09:30:00Z")), None);
+        assert_eq!(job.due(at("2026-03-11T12:30:00Z")), Some(at("2026-03-11T12:00:00Z")));
+    }
+
+    #[tokio::test]
+    async fn what_keeps_a_job_from_running_counts_from_the_earliest_slot_that_met_it() {
+        let mut job = each_hour();
+        let unavailable = || Learned { blocked: Some(Reason::Unavailable), ..Learned::nothing() };
+        let since = |job: &Scheduled| job.blocked.map(|blocked| (blocked.since, blocked.reason));
+        learn(&mut job, unavailable()).await;
+        assert_eq!(since(&job), Some((at("2026-03-12T12:00:00Z"), Reason::Unavailable)));
+        // By another clock it is earlier.
+        let clock = |since| Learned { blocked: Some(Reason::Clock), since: Some(at(since)), ..Learned::nothing() };
+        learn(&mut job, clock("2026-03-12T11:00:00Z")).await;
+        assert_eq!(since(&job), Some((at("2026-03-12T11:00:00Z"), Reason::Clock)));
+        learn(&mut job, clock("2026-03-12T13:00:00Z")).await;
+        assert_eq!(since(&job), Some((at("2026-03-12T11:00:00Z"), Reason::Clock)));
+        learn(&mut job, Learned::default()).await;
+        assert_eq!(since(&job), None);
+    }
+
+    #[tokio::test]
+    async fn under_other_settings_it_is_looked_again_where_the_job_stands() {
+        let mut job = each_hour();
+        learn(&mut job, Learned { last: Some(at("2026-03-12T12:00:00Z")), ..Learned::default() }).await;
+        job.is_replaced = true;
+        learn(&mut job, Learned { last: Some(at("2026-03-12T12:00:00Z")), ..Learned::default() }).await;
+        assert_eq!(job.due(at("2026-03-12T12:30:00Z")), Some(at("2026-03-12T12:00:00Z")));
+    }
+}

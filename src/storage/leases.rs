@@ -78,7 +78,8 @@ pub struct Lease {
     /// Random, known only to the holder.
     pub secret: Uuid,
     /// When it was asked for or last renewed, by our own monotonic clock and before the request
-    /// was sent: add the length of the lease, and it certainly still holds before that instant.
+    /// was sent: add the length of the lease, and it still holds before that instant. The clock
+    /// stands still while the machine sleeps; then only the fence protects.
     pub renewed: Instant,
 }
 

@@ -85,7 +85,10 @@ impl Runs for Postgres {
                 // The answer to an earlier attempt may have been lost on its way.
                 let run = self.run(&mut tx, lease.run.run_id, OP).await?;
                 tx.rollback().await?;
-                if run.outcome == Some(finish.outcome) && finish.outcome != Outcome::Lost {
+                // Whoever takes over marks it as lost as well, and knows no reason.
+                let is_ours = finish.outcome != Outcome::Lost
+                    || finish.report.stopped.is_some() && run.report.stopped == finish.report.stopped;
+                if run.outcome == Some(finish.outcome) && is_ours {
                     return Ok(run);
                 }
                 return Err(refused(OP, ErrorKind::Fenced, "somebody else has taken the lease over"));

@@ -42,7 +42,22 @@ async fn a_daemon_that_was_suspended_was_down() {
     eventually("the schedule to begin", async || last_slot(db.pool()).await.is_some()).await;
     let baseline = last_slot(db.pool()).await.expect("it was waited for");
     daemon.until("a run", |daemon| daemon.metric("maintd_job_runs_total", &[("outcome", "succeeded")]) > Some(0.0));
-    daemon.signal(Signal::SIGSTOP);
+    eventually("it to be stopped between two runs", async || {
+        daemon.signal(Signal::SIGSTOP);
+        let is_at_work: bool = sqlx::query_scalar(
+            "SELECT EXISTS (SELECT FROM maintd.runs WHERE outcome IS NULL) \
+                 OR EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() \
+                     AND application_name = 'actingweb-maintd' AND xact_start IS NOT NULL)",
+        )
+        .fetch_one(db.pool())
+        .await
+        .expect("looking what it does");
+        if is_at_work {
+            daemon.signal(Signal::SIGCONT);
+        }
+        !is_at_work
+    })
+    .await;
     let stopped = now(db.pool()).await;
     eventually("slots to pass", async || now(db.pool()).await > stopped + TimeDelta::seconds(4)).await;
     daemon.signal(Signal::SIGCONT);
