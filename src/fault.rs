@@ -12,21 +12,11 @@
 #[error("a test broke the connection here")]
 pub struct Injected;
 
-/// Keeps the faults of the environment in force; does nothing unless they are compiled in.
-#[derive(Debug)]
+/// Keeps the faults of the environment in force until it is dropped; does nothing unless they are
+/// compiled in.
 pub struct Faults {
     #[cfg(feature = "faults")]
-    _scenario: Scenario,
-}
-
-#[cfg(feature = "faults")]
-struct Scenario(#[expect(dead_code, reason = "dropping it would end the faults")] fail::FailScenario<'static>);
-
-#[cfg(feature = "faults")]
-impl std::fmt::Debug for Scenario {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Scenario")
-    }
+    _scenario: fail::FailScenario<'static>,
 }
 
 impl Faults {
@@ -34,7 +24,7 @@ impl Faults {
     pub fn from_environment() -> Self {
         Self {
             #[cfg(feature = "faults")]
-            _scenario: Scenario(fail::FailScenario::setup()),
+            _scenario: fail::FailScenario::setup(),
         }
     }
 }

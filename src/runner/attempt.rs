@@ -23,7 +23,6 @@ const RETRY: Duration = Duration::from_secs(2);
 const ROUNDS: u32 = 8;
 
 /// What an attempt is about.
-#[derive(Clone)]
 pub(super) struct Attempt {
     pub(super) runner: Arc<Runner>,
     pub(super) job: Arc<dyn Job>,

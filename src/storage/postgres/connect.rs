@@ -134,8 +134,11 @@ pub(super) async fn probe(options: &PgConnectOptions) -> Result<(), sqlx::Error>
     }
 }
 
-/// The future's result, unless it takes longer than `limit`.
-#[expect(clippy::disallowed_methods, reason = "connecting and pinging open no transaction that could be left behind")]
-async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
-    tokio::time::timeout(limit, future).await.ok()
+/// The future's result, unless it takes longer than `limit`, if there is one.
+#[expect(clippy::disallowed_methods, reason = "a connection that does not answer is closed, with whatever it had open")]
+pub(super) async fn within<T>(limit: impl Into<Option<Duration>>, future: impl Future<Output = T>) -> Option<T> {
+    match limit.into() {
+        Some(limit) => tokio::time::timeout(limit, future).await.ok(),
+        None => Some(future.await),
+    }
 }

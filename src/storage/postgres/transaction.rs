@@ -7,12 +7,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgPool, PgRow, Postgres as Driver};
 use sqlx::{Row, SqlSafeStr};
 
+use super::connect::within;
 use super::error::{Context, refused};
 use super::statements::{self, Bounds};
 use super::{Op, Statement};
@@ -226,14 +226,5 @@ impl List {
 impl Drop for Listed {
     fn drop(&mut self) {
         self.list.lock().transactions.remove(&self.number);
-    }
-}
-
-/// The future's result, unless it takes longer than `limit`.
-#[expect(clippy::disallowed_methods, reason = "the connection is closed afterwards, with whatever it had open")]
-async fn within<T>(limit: Option<Duration>, future: impl Future<Output = T>) -> Option<T> {
-    match limit {
-        Some(limit) => tokio::time::timeout(limit, future).await.ok(),
-        None => Some(future.await),
     }
 }
