@@ -15,3 +15,8 @@ pub mod schedule;
 pub mod storage;
 pub mod throttle;
 pub mod work;
+
+/// The examples of the README, as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -91,6 +91,8 @@ families! {
     ]),
     /// Operations on the store that failed, by what the failure means.
     store_errors: IntCounterVec("store_errors_total", ["backend", "op", "kind"]),
+    /// Capacity units that DynamoDB says it has charged.
+    dynamodb_consumed_units: CounterVec("dynamodb_consumed_units_total", ["table", "unit"]),
     /// Connections to the database that this process holds open, by what they are doing.
     pool_connections: GaugeVec("pool_connections", ["state"]),
     /// Whether the configuration could be used when it was last loaded (1) or the one before is kept (0).
@@ -219,10 +221,15 @@ impl Metrics {
 
     /// Lets the counters of a store begin at zero: `ops` are the operations it measures, `kinds`
     /// the ways in which they can fail.
-    pub fn register_store(&self, backend: BackendKind, ops: &[&'static str], kinds: &[&'static str]) {
+    pub fn register_store(
+        &self,
+        backend: BackendKind,
+        ops: &[&'static str],
+        kinds: impl Iterator<Item = &'static str> + Clone,
+    ) {
         for op in ops {
             self.store_operation.with_label_values(&[backend.name(), op]);
-            for kind in kinds {
+            for kind in kinds.clone() {
                 self.store_errors.with_label_values(&[backend.name(), op, kind]);
             }
         }
@@ -339,6 +346,11 @@ impl Metrics {
     /// An operation on a store failed.
     pub fn store_error(&self, backend: BackendKind, op: &'static str, kind: &'static str) {
         self.store_errors.with_label_values(&[backend.name(), op, kind]).inc();
+    }
+
+    /// DynamoDB has charged `units` for reading or writing a table.
+    pub fn dynamodb_consumed_units(&self, table: &'static str, unit: &'static str, units: f64) {
+        self.dynamodb_consumed_units.with_label_values(&[table, unit]).inc_by(units);
     }
 
     /// How many connections of the pool are open, and what they are doing.

@@ -1,4 +1,4 @@
-//! `demo`: the daemon at its main job, on a PostgreSQL that is thrown away afterwards.
+//! `demo`: the daemon at its main job, on a PostgreSQL and a DynamoDB that are thrown away afterwards.
 
 use std::net::{SocketAddr, TcpListener};
 use std::process::Stdio;
@@ -14,18 +14,25 @@ use tokio::time::Instant;
 
 use super::output::Output;
 use super::{DONE, runtime};
-use crate::config::Config;
-use crate::daemon::{Parts, Signals};
+use crate::daemon::Signals;
 use crate::demo::cluster::{self, Cluster};
 use crate::demo::deployment::{Contents, Deployment};
+use crate::demo::dynamodb::Emulator;
+use crate::demo::tables;
 use crate::jobs::ttl_cleanup;
+use crate::metrics::Metrics;
 use crate::model::OURS_ALONE;
 use crate::model::setting::{Bounded, Span};
-use crate::storage::Runs;
-use crate::storage::postgres::Postgres;
+use crate::runner::LeaseSettings;
+use crate::storage::dynamodb::DynamoDb;
+use crate::storage::postgres::{self, Postgres};
+use crate::storage::{Runs, Store};
 
 /// The database that every cluster has.
 const DATABASE: &str = "postgres";
+
+/// What the names of the demo's tables begin with.
+const PREFIX: &str = "demo_actingweb";
 
 /// Between two lines of the summary.
 const SUMMARY: Duration = Duration::from_secs(5);
@@ -46,71 +53,116 @@ pub(super) fn run(options: &Options, output: &Output) -> anyhow::Result<u8> {
 
 async fn demonstrate(options: &Options, output: &Output) -> anyhow::Result<u8> {
     let mut signals = Signals::new().context("cannot listen for signals")?;
-    output.text("Starting a throw-away PostgreSQL ...\n");
+    output.text("Starting a throw-away PostgreSQL and a throw-away DynamoDB ...\n");
     // Nobody but us may reach it, since it asks for no password.
     let settings = [("listen_addresses", ""), ("unix_socket_permissions", "0700")];
     let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
     let options_of_cluster = cluster::Options { settings, ..cluster::Options::default() };
     let cluster = tokio::task::spawn_blocking(move || Cluster::start(&options_of_cluster)).await??;
+    let emulator = Emulator::start().await.context("cannot start a DynamoDB")?;
 
     let prepared = tokio::select! {
-        prepared = prepare(&cluster, output) => Some(prepared?),
+        prepared = Stage::prepare(&cluster, &emulator, output) => Some(prepared?),
         _ = signals.next() => None,
     };
-    if let Some((deployment, store)) = prepared {
-        watch(&cluster, &deployment, &store, options, &mut signals, output).await?;
+    if let Some(stage) = prepared {
+        watch(&cluster, &emulator, &stage, options, &mut signals, output).await?;
     }
     tokio::task::spawn_blocking(move || drop(cluster)).await?;
-    output.text("The throw-away PostgreSQL is gone.\n");
+    output.text("The throw-away stores are gone.\n");
     Ok(DONE)
 }
 
-/// Makes the application's tables, fills them and says with what.
-async fn prepare(cluster: &Cluster, output: &Output) -> anyhow::Result<(Deployment, Arc<Postgres>)> {
-    let mut config = Config::default();
-    config.storage.postgresql.host = cluster.socket_dir().display().to_string();
-    config.storage.postgresql.port = Bounded::new(u64::from(cluster.port()));
-    config.storage.postgresql.dbname = DATABASE.to_owned();
-    config.storage.postgresql.user = cluster.superuser().to_owned();
-    let store = Parts::new(&config)?.store;
-    store.apply(true).await?;
-    let deployment = Deployment::new(cluster);
-    deployment.fill().await?;
-    let Contents { actors, attributes, expired } = deployment.contents().await?;
-    output.text(&format!(
-        "Filled it as an ActingWeb deployment: {actors} actors, {attributes} attributes, {expired} of them expired.\n\n"
-    ));
-    Ok((deployment, store))
+/// What the demo is played on.
+struct Stage {
+    deployment: Deployment,
+    postgresql: Arc<Postgres>,
+    dynamodb: Arc<DynamoDb>,
 }
 
-/// Runs the daemon beside an application, and shows what becomes of the deployment.
+impl Stage {
+    /// Makes the application's tables, fills them and says with what.
+    async fn prepare(cluster: &Cluster, emulator: &Emulator, output: &Output) -> anyhow::Result<Self> {
+        let (metrics, lease) = (Arc::new(Metrics::new("demo", "demo")), LeaseSettings::default().ttl.0);
+        let settings = postgres::Settings {
+            host: cluster.socket_dir().display().to_string(),
+            port: Bounded::new(u64::from(cluster.port())),
+            dbname: DATABASE.to_owned(),
+            user: cluster.superuser().to_owned(),
+            ..postgres::Settings::default()
+        };
+        let postgresql = Arc::new(Postgres::new(settings, lease, Arc::clone(&metrics))?);
+        let dynamodb = DynamoDb::new(emulator.settings(PREFIX), emulator.login(), lease, metrics);
+        let stage = Self { deployment: Deployment::new(cluster), postgresql, dynamodb: Arc::new(dynamodb) };
+        for store in [Arc::clone(&stage.postgresql) as Arc<dyn Store>, Arc::clone(&stage.dynamodb) as Arc<dyn Store>] {
+            store.apply(true).await?;
+        }
+        stage.deployment.fill().await?;
+        tables::fill(&stage.dynamodb).await?;
+        for (backend, contents) in
+            [("PostgreSQL", stage.deployment.contents().await?), ("DynamoDB", tables::contents(&stage.dynamodb).await?)]
+        {
+            let Contents { actors, attributes, expired } = contents;
+            output.text(&format!(
+                "Filled an ActingWeb deployment on {backend}: {actors} actors, {attributes} attributes, {expired} of them expired.\n"
+            ));
+        }
+        Ok(stage)
+    }
+
+    /// Uses both deployments as applications would, until it is dropped.
+    async fn use_it(&self) -> anyhow::Result<()> {
+        let (on_postgresql, on_dynamodb) = (self.deployment.use_it(), tables::use_them(&self.dynamodb));
+        tokio::select! {
+            failed = on_postgresql => Ok(failed?),
+            failed = on_dynamodb => Ok(failed?),
+        }
+    }
+
+    /// What has become of the deployments.
+    async fn line(&self, after: Duration) -> anyhow::Result<String> {
+        let mut line = format!("{:>6} s", after.as_secs());
+        for (contents, runs) in [
+            (self.deployment.contents().await?, self.postgresql.history(Some(ttl_cleanup::NAME), 1000).await?),
+            (tables::contents(&self.dynamodb).await?, self.dynamodb.history(Some(ttl_cleanup::NAME), 1000).await?),
+        ] {
+            let deleted: u64 = runs.iter().map(|run| run.report.deleted).sum();
+            let Contents { attributes, expired, .. } = contents;
+            line.push_str(&format!("  {attributes:>10}  {expired:>7}  {deleted:>7}  {:>4}", runs.len()));
+        }
+        line.push('\n');
+        Ok(line)
+    }
+}
+
+/// Runs the daemon beside an application, and shows what becomes of the deployments.
 async fn watch(
     cluster: &Cluster,
-    deployment: &Deployment,
-    store: &Postgres,
+    emulator: &Emulator,
+    stage: &Stage,
     options: &Options,
     signals: &mut Signals,
     output: &Output,
 ) -> anyhow::Result<()> {
     let address = free_address(options.listen)?;
-    let mut daemon = daemon(cluster, address)?;
+    let mut daemon = daemon(cluster, emulator, address)?;
+    let columns = format!("  {:>10}  {:>7}  {:>7}  {:>4}", "attributes", "expired", "deleted", "runs");
     output.text(&format!(
-        "The daemon runs its clean-up every 3 seconds, for {}; Ctrl-C ends it earlier.\n\
+        "\nThe daemon runs its clean-up every 3 seconds, for {}; Ctrl-C ends it earlier.\n\
          \x20 page     http://{address}/\n\
          \x20 metrics  http://{address}/metrics\n\n\
-         {:>8}  {:>10}  {:>9}  {:>9}  {:>5}\n",
+         {:10}{:36}{}\n{:>8}{columns}{columns}\n",
         Span(options.duration),
+        "",
+        "on PostgreSQL",
+        "on DynamoDB",
         "after",
-        "attributes",
-        "expired",
-        "deleted",
-        "runs"
     ));
     let begun = Instant::now();
     let end = tokio::time::sleep(options.duration);
     tokio::pin!(end);
     let mut summary = tokio::time::interval(SUMMARY);
-    let application = deployment.use_it();
+    let application = stage.use_it();
     tokio::pin!(application);
     loop {
         tokio::select! {
@@ -118,17 +170,17 @@ async fn watch(
             _ = signals.next() => break,
             failed = &mut application => failed?,
             status = daemon.wait() => bail!("the daemon ended by itself: {}", status?),
-            _ = summary.tick() => output.text(&line(deployment, store, begun.elapsed()).await?),
+            _ = summary.tick() => output.text(&stage.line(begun.elapsed()).await?),
         }
     }
     stop(&mut daemon).await?;
-    output.text(&line(deployment, store, begun.elapsed()).await?);
+    output.text(&stage.line(begun.elapsed()).await?);
     output.text("\nThe daemon has ended at a batch boundary, as SIGTERM asks. ");
     Ok(())
 }
 
-/// The binary itself as the daemon, which finds its database by the application's variables.
-fn daemon(cluster: &Cluster, address: SocketAddr) -> anyhow::Result<Child> {
+/// The binary itself as the daemon, which finds its stores by the application's variables.
+fn daemon(cluster: &Cluster, emulator: &Emulator, address: SocketAddr) -> anyhow::Result<Child> {
     let mut command = Command::new(std::env::current_exe()?);
     for name in OURS_ALONE {
         command.env_remove(name);
@@ -136,14 +188,20 @@ fn daemon(cluster: &Cluster, address: SocketAddr) -> anyhow::Result<Child> {
     command
         // No file of this machine shall have a say.
         .args(["run", "--config", "/dev/null"])
-        .env("DATABASE_BACKEND", "postgresql")
+        .env("MAINTD_STORAGE__BACKENDS", "postgresql,dynamodb")
         .env("PG_DB_HOST", cluster.socket_dir())
         .env("PG_DB_PORT", cluster.port().to_string())
         .env("PG_DB_NAME", DATABASE)
         .env("PG_DB_USER", cluster.superuser())
+        .env("AWS_DB_HOST", emulator.endpoint())
+        .env("AWS_DB_PREFIX", PREFIX)
+        // Anybody is let in.
+        .env("AWS_ACCESS_KEY_ID", "demo")
+        .env("AWS_SECRET_ACCESS_KEY", "demo")
         .env("MAINTD_DEPLOYMENT__NAME", "demo")
         .env("MAINTD_HTTP__LISTEN", address.to_string())
         .env("MAINTD_LOG__FILTER", "warn")
+        .env("MAINTD_JOBS__TTL_CLEANUP__BACKENDS", "postgresql,dynamodb")
         .env("MAINTD_JOBS__TTL_CLEANUP__SCHEDULE", "every 3s")
         // Ctrl-C in a terminal reaches a whole group: we pass it on once ourselves.
         .process_group(0)
@@ -163,13 +221,6 @@ async fn stop(daemon: &mut Child) -> anyhow::Result<()> {
         bail!("the daemon did not end well: {status}");
     }
     Ok(())
-}
-
-async fn line(deployment: &Deployment, store: &Postgres, after: Duration) -> anyhow::Result<String> {
-    let Contents { attributes, expired, .. } = deployment.contents().await?;
-    let runs = store.history(Some(ttl_cleanup::NAME), 1000).await?;
-    let deleted: u64 = runs.iter().map(|run| run.report.deleted).sum();
-    Ok(format!("{:>6} s  {attributes:>10}  {expired:>9}  {deleted:>9}  {:>5}\n", after.as_secs(), runs.len()))
 }
 
 /// `wanted`, or a free port of the same address if somebody has it.

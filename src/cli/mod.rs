@@ -30,9 +30,9 @@ const USAGE: u8 = 64;
 
 /// The maintenance daemon of an ActingWeb deployment.
 ///
-/// It deletes what has expired from a PostgreSQL, on schedule and beside live applications, and
-/// tells Prometheus about it. It finds its database by the same environment variables as the
-/// application.
+/// It deletes what has expired from PostgreSQL and DynamoDB, on schedule and beside live
+/// applications, and tells Prometheus about it. It finds its stores by the same environment variables
+/// as the application.
 #[derive(Debug, Parser)]
 #[command(name = "actingweb-maintd", version, after_help = EXIT_CODES)]
 struct Cli {
@@ -57,13 +57,13 @@ enum Command {
     /// Look at the configuration.
     #[command(subcommand)]
     Config(config::Command),
-    /// Look at the PostgreSQL schemas, or bring them to the newest revision.
+    /// Look at the schemas and tables, or bring them to the newest revision.
     #[command(subcommand)]
     Schema(schema::Command),
     /// Look at the jobs, or run one now.
     #[command(subcommand)]
     Job(job::Command),
-    /// Run everything on a throw-away PostgreSQL.
+    /// Run everything on throw-away local stores.
     #[cfg(feature = "demo")]
     Demo(demo::Options),
 }

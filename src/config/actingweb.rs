@@ -10,7 +10,7 @@ use super::problem::Problem;
 use super::value::quoted;
 
 /// Variables whose text is the value.
-const PLAIN: [(&str, &str); 9] = [
+const PLAIN: [(&str, &str); 12] = [
     ("PG_DB_HOST", "storage.postgresql.host"),
     ("PG_DB_PORT", "storage.postgresql.port"),
     ("PG_DB_NAME", "storage.postgresql.dbname"),
@@ -21,6 +21,9 @@ const PLAIN: [(&str, &str); 9] = [
     ("PG_POOL_MIN_SIZE", "storage.postgresql.pool.min_size"),
     ("PG_POOL_MAX_SIZE", "storage.postgresql.pool.max_size"),
     ("PGSSLMODE", "storage.postgresql.sslmode"),
+    ("AWS_DB_PREFIX", "storage.dynamodb.table_prefix"),
+    ("AWS_DB_HOST", "storage.dynamodb.endpoint_url"),
+    ("AWS_DEFAULT_REGION", "storage.dynamodb.region"),
 ];
 
 /// The layer of the application's variables, and the mistakes in what cannot be carried over as it is.
@@ -36,6 +39,7 @@ pub(super) fn layer(env: &[(String, String)], mistakes: &mut Vec<Mistake>, warni
             layer.set(key, text, Origin::variable(name));
         }
     }
+    lookup(env, &mut layer);
     schema(env, &mut layer);
     certificates(env, &mut layer);
     if let Some(text) = value(env, "PG_POOL_TIMEOUT") {
@@ -71,6 +75,22 @@ pub(super) fn layer(env: &[(String, String)], mistakes: &mut Vec<Mistake>, warni
         }
     }
     layer
+}
+
+/// How actors are found by their properties. Whatever is not `true` switches the look-up table off, `1`
+/// and `yes` too: the library's configuration reads it like that.
+fn lookup(env: &[(String, String)], layer: &mut Layer) {
+    if let Some(text) = value(env, "USE_PROPERTY_LOOKUP_TABLE") {
+        let is_on = text.eq_ignore_ascii_case("true");
+        layer.set("storage.property_lookup", is_on, Origin::variable("USE_PROPERTY_LOOKUP_TABLE"));
+    }
+    if let Some(text) = value(env, "INDEXED_PROPERTIES") {
+        let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
+        let names: Vec<Value> = names.map(Value::from).collect();
+        if !names.is_empty() {
+            layer.set("storage.indexed_properties", names, Origin::variable("INDEXED_PROPERTIES"));
+        }
+    }
 }
 
 /// The schema is prefix and name, joined without anything between.

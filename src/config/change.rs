@@ -12,7 +12,7 @@ use super::show::written;
 use crate::model::Secret;
 
 /// Keys and tables that a running daemon takes over.
-const LIVE: [&str; 10] = [
+const LIVE: [&str; 12] = [
     "clock",
     "deployment",
     "drain",
@@ -22,6 +22,8 @@ const LIVE: [&str; 10] = [
     "schedule",
     password::PASSWORD,
     password::FILE,
+    "storage.dynamodb.read_units_per_second",
+    "storage.dynamodb.write_units_per_second",
     "throttle",
 ];
 

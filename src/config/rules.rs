@@ -13,6 +13,7 @@ use crate::schedule::{Schedule, Window};
 use crate::storage::postgres::SslMode;
 
 const BACKENDS: &str = "storage.backends";
+const JOB_BACKENDS: &str = "jobs.ttl_cleanup.backends";
 const SCHEDULE: &str = "jobs.ttl_cleanup.schedule";
 const WINDOW: &str = "jobs.ttl_cleanup.window";
 const ZONE: &str = "schedule.timezone";
@@ -38,6 +39,7 @@ pub(super) fn check(
     rules.certificates();
     rules.rooms();
     rules.schedules();
+    rules.job_backends();
     rules.connections();
     rules.lease();
     rules.retention();
@@ -104,15 +106,19 @@ impl Rules<'_> {
         }
         let origin = self.origin(BACKENDS);
         let right = match &origin {
-            Origin::Variable { name } => format!("write {name}=postgresql"),
-            _ => "write backends = [\"postgresql\"]".to_owned(),
+            Origin::Variable { name } => format!("write {name}=postgresql or {name}=dynamodb"),
+            _ => "write backends = [\"postgresql\"], [\"dynamodb\"] or both".to_owned(),
+        };
+        let written = |name: &str| match &origin {
+            Origin::Variable { name: variable } => format!("write {variable}={name}"),
+            _ => format!("write \"{name}\""),
         };
         let backends = &self.config.storage.backends;
         if backends.is_empty() {
             let message = match origin {
                 Origin::Default => {
-                    "no backend is named, and none is guessed: write backends = [\"postgresql\"] below [storage], \
-                                    or set DATABASE_BACKEND=postgresql"
+                    "no backend is named, and none is guessed: write backends = [\"postgresql\"], [\"dynamodb\"] or both \
+                     below [storage], or set DATABASE_BACKEND to one of them"
                         .to_owned()
                 }
                 _ => format!("names no backend: {right}"),
@@ -123,14 +129,13 @@ impl Rules<'_> {
             let message = match backend.to_ascii_lowercase().as_str() {
                 _ if backends[..position].contains(backend) => format!("names `{backend}` twice: write it once"),
                 _ if BackendKind::ALL.iter().any(|kind| kind.name() == backend) => continue,
-                "postgresql" => format!("`{backend}` is written in small letters: {right}"),
-                "postgres" | "pg" | "pgsql" | "psql" => format!("`{backend}` is called postgresql: {right}"),
-                "dynamodb" | "dynamo" | "ddb" => {
-                    format!(
-                        "`{backend}` is not maintained by this build, which has postgresql: name that if the deployment \
-                         has tables there, and otherwise do not run the daemon yet"
-                    )
+                name @ ("postgresql" | "dynamodb") => {
+                    format!("`{backend}` is written in small letters: {}", written(name))
                 }
+                "postgres" | "pg" | "pgsql" | "psql" => {
+                    format!("`{backend}` is called postgresql: {}", written("postgresql"))
+                }
+                "dynamo" | "ddb" => format!("`{backend}` is called dynamodb: {}", written("dynamodb")),
                 _ => format!("`{backend}` is not a backend that this build has: {right}"),
             };
             self.error(BACKENDS, message);
@@ -154,6 +159,22 @@ impl Rules<'_> {
             if let Some(window) = window {
                 self.window(&window, &schedule);
             }
+        }
+    }
+
+    /// A job that is told to run where the deployment is not never runs there.
+    fn job_backends(&mut self) {
+        let Config { jobs, storage, .. } = self.config;
+        if self.origin(JOB_BACKENDS) == Origin::Default || self.is_faulty(JOB_BACKENDS) || self.is_faulty(BACKENDS) {
+            return;
+        }
+        let is_elsewhere = |backend: &&String| !storage.backends.contains(backend);
+        if let Some(elsewhere) = jobs.ttl_cleanup.backends.iter().find(is_elsewhere) {
+            let message = format!(
+                "names {elsewhere}, which {BACKENDS} ({}) does not: the schedule never starts the job there",
+                self.origin(BACKENDS)
+            );
+            self.warning(JOB_BACKENDS, message);
         }
     }
 
@@ -188,6 +209,9 @@ impl Rules<'_> {
     /// A worker holds a connection while it deletes; the lease must be renewed and the rest of the
     /// daemon served meanwhile.
     fn connections(&mut self) {
+        if !self.config.storage.kinds().contains(&BackendKind::Postgresql) {
+            return;
+        }
         let workers = self.config.jobs.ttl_cleanup.workers.get();
         let size = self.config.storage.postgresql.pool.max_size.get();
         let needed = workers + 2;

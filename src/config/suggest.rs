@@ -5,7 +5,7 @@ use strsim::normalized_damerau_levenshtein as alike;
 use super::keys::Tree;
 
 /// What other programs call our keys.
-const ALIASES: [(&str, &str); 26] = [
+const ALIASES: [(&str, &str); 32] = [
     ("database", "dbname"),
     ("db", "dbname"),
     ("name", "dbname"),
@@ -32,6 +32,12 @@ const ALIASES: [(&str, &str); 26] = [
     ("pg", "postgresql"),
     ("logging", "log"),
     ("server", "http"),
+    ("prefix", "table_prefix"),
+    ("endpoint", "endpoint_url"),
+    ("url", "endpoint_url"),
+    ("host", "endpoint_url"),
+    ("dynamo", "dynamodb"),
+    ("aws", "dynamodb"),
 ];
 
 /// The key or table that was probably meant by a dotted key that does not exist.

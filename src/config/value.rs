@@ -49,7 +49,8 @@ fn in_text(key: &str, default: &Json, text: &str, origin: &Origin) -> Option<Str
     if is_url(text) && is_path {
         return Some("expected a path, found a URL: write a path that starts with /".to_owned());
     }
-    if is_url(text) && (key.starts_with("storage.") || text.contains('@')) {
+    let is_no_url = key.starts_with("storage.") && !key.ends_with("_url");
+    if is_url(text) && (is_no_url || text.contains('@')) {
         return Some(url(key, default, origin));
     }
     // A relative path would depend on where the daemon is started. It is not repeated, as it may be
@@ -66,6 +67,9 @@ fn is_url(text: &str) -> bool {
 
 fn url(key: &str, default: &Json, origin: &Origin) -> String {
     let parts = match origin {
+        _ if key.ends_with("_url") => {
+            return format!("holds a user or a password, which nobody asks for: write {}", keys::sample(key, default));
+        }
         _ if !key.starts_with("storage.postgresql.") => {
             return format!("found a URL, which does not belong here: write {}", keys::sample(key, default));
         }

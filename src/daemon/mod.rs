@@ -12,7 +12,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use futures_util::future::join_all;
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 
 pub use logging::Logging;
 pub use signals::{Signal, Signals};
@@ -21,15 +23,15 @@ pub use systemd::Notifier;
 use self::reload::Reload;
 use crate::config::{Config, Sources};
 use crate::http;
-use crate::jobs::{self, BACKEND, Deletes, Job};
+use crate::jobs::{self, Deletes, Job, Place};
 use crate::metrics::Metrics;
-use crate::model::clock;
+use crate::model::{BackendKind, clock};
 use crate::runner::{
     BackendStatus, Board, Clocks, Heartbeat, JobStatus, Runner, Running, Scheduled, Scheduler, Status,
 };
 use crate::schedule::Bell;
-use crate::storage::postgres::Postgres;
-use crate::throttle::Reason;
+use crate::storage::{self, Backend};
+use crate::throttle::{Budget, Reason};
 use crate::work::{Stop, StopReason};
 
 /// How long connections may take to close once nothing uses them.
@@ -38,12 +40,12 @@ const CLOSING: Duration = Duration::from_secs(1);
 /// What the daemon and the commands are made of.
 #[derive(Debug)]
 pub struct Parts {
-    /// The store of the deployment.
-    pub store: Arc<Postgres>,
+    /// The stores of the deployment, in the order of the configuration.
+    pub backends: Vec<Backend>,
     /// Every metric.
     pub metrics: Arc<Metrics>,
-    /// Runs jobs.
-    pub runner: Arc<Runner>,
+    /// What runs jobs, one for each store and in the same order.
+    pub runners: Vec<Arc<Runner>>,
     /// What is known right now.
     pub board: Board,
 }
@@ -57,33 +59,67 @@ impl Parts {
     pub fn new(config: &Config) -> anyhow::Result<Self> {
         let revision = option_env!("ACTINGWEB_MAINTD_REVISION").unwrap_or("unknown");
         let metrics = Arc::new(Metrics::new(env!("CARGO_PKG_VERSION"), revision));
-        let store = Postgres::new(config.storage.postgresql.clone(), config.lease.ttl.0, Arc::clone(&metrics))?;
-        let store = Arc::new(store);
+        let backends = storage::open(&config.storage, config.lease.ttl.0, &metrics)?;
         let board = Board::default();
-        let runner = Arc::new(Runner {
-            store: Arc::clone(&store),
-            metrics: Arc::clone(&metrics),
-            board: board.clone(),
-            clocks: Clocks::new(&config.clock),
-            lease: config.lease.clone(),
-            history: tokio::sync::watch::Sender::new(config.history.clone()),
-            holder: holder(),
-            ended: Arc::new(Notify::new()),
-            running: Running::default(),
-        });
-        Ok(Self { store, metrics, runner, board })
+        let runner = |backend: &Backend| {
+            let store = backend.store();
+            Arc::new(Runner {
+                backend: store.backend(),
+                store,
+                metrics: Arc::clone(&metrics),
+                board: board.clone(),
+                clocks: Clocks::new(&config.clock),
+                lease: config.lease.clone(),
+                history: tokio::sync::watch::Sender::new(config.history.clone()),
+                holder: holder(),
+                ended: Arc::new(Notify::new()),
+                running: Running::default(),
+            })
+        };
+        let runners = backends.iter().map(runner).collect();
+        Ok(Self { backends, metrics, runners, board })
     }
 
-    /// Builds everything for a command that needs the store to be there.
+    /// Builds everything for a command that needs the stores to be there.
     ///
     /// # Errors
     ///
-    /// When it is not; the message says why.
+    /// When one is not; the message says why.
     pub async fn connected(config: &Config) -> anyhow::Result<Self> {
         let parts = Self::new(config)?;
-        parts.store.probe().await?;
+        for runner in &parts.runners {
+            runner.store.probe().await?;
+        }
         Ok(parts)
     }
+}
+
+impl Parts {
+    /// What runs jobs on `backend`.
+    ///
+    /// # Errors
+    ///
+    /// When the deployment is not there.
+    pub fn runner(&self, backend: BackendKind) -> anyhow::Result<Arc<Runner>> {
+        let runner = self.runners.iter().find(|runner| runner.backend == backend);
+        runner.cloned().with_context(|| format!("storage.backends does not name {backend}"))
+    }
+}
+
+/// The jobs that `config` describes, on each of its backends.
+pub fn jobs(config: &Config) -> Vec<Arc<dyn Job>> {
+    let place = |backend: BackendKind| {
+        let budget = match backend {
+            BackendKind::Postgresql => Budget::default(),
+            BackendKind::Dynamodb => {
+                let limits = &config.storage.dynamodb;
+                Budget::new(limits.read_units_per_second.get(), limits.write_units_per_second.get())
+            }
+        };
+        Place { backend, budget: Arc::new(budget) }
+    };
+    let places: Vec<Place> = config.storage.kinds().into_iter().map(place).collect();
+    jobs::registry(&config.jobs, &config.throttle, &places)
 }
 
 /// This process, for people: host and process number.
@@ -107,12 +143,12 @@ pub async fn run(sources: Sources, config: Config, logging: Logging, apply_schem
     // Before anything slow, so that no signal is lost.
     let mut signals = Signals::of_the_daemon().context("cannot listen for signals")?;
     let notifier = Arc::new(Notifier::from_environment());
-    let Parts { store, metrics, runner, board } = Parts::new(&config)?;
-    let jobs = jobs::registry(&config.jobs, &config.throttle);
-    board.update(|status| *status = first_status(&config, &store, &jobs));
+    let Parts { backends, metrics, runners, board } = Parts::new(&config)?;
+    let jobs = jobs(&config);
+    board.update(|status| *status = first_status(&config, &runners, &jobs));
     for job in &jobs {
         let Deletes { table, reason } = job.deletes();
-        metrics.register_job(job.name(), BACKEND, &[(table, &[reason])], &Reason::ALL.map(Reason::name));
+        metrics.register_job(job.name(), job.backend(), &[(table, &[reason])], &Reason::ALL.map(Reason::name));
     }
     let heartbeat = Heartbeat::new(notifier.watchdog());
     let server = http::Server::bind(config.http.listen).context("http.listen")?;
@@ -122,28 +158,30 @@ pub async fn run(sources: Sources, config: Config, logging: Logging, apply_schem
         let site = Arc::clone(&site);
         move |request| site.respond(request)
     })?;
+    let places: Vec<String> = runners.iter().map(|runner| runner.store.describe()).collect();
     tracing::info!(
-        version = env!("CARGO_PKG_VERSION"), %address, place = store.describe(),
+        version = env!("CARGO_PKG_VERSION"), %address, place = places.join("; "),
         "actingweb-maintd is up: page at http://{address}/, metrics at http://{address}/metrics"
     );
 
     let stop = Stop::new();
     notifier.readiness(board.snapshot().not_ready.first().map(String::as_str));
-    let watcher = watch::Watcher::new(Arc::clone(&runner), Arc::clone(&notifier), &jobs, apply_schema);
-    let mut watching = tokio::spawn({
+    let mut watching = JoinSet::new();
+    for (backend, runner) in backends.iter().zip(&runners) {
+        let watcher =
+            watch::Watcher::new(backend.clone(), Arc::clone(runner), Arc::clone(&notifier), &jobs, apply_schema);
         let stop = stop.clone();
-        async move { watcher.watch(&stop).await }
-    });
+        watching.spawn(async move { watcher.watch(&stop).await });
+    }
     let mut bell = Bell::start().await.context("cannot start the scheduler")?;
-    let scheduled = schedule_jobs(&config, &jobs)?;
-    let mut scheduler = Scheduler::new(Arc::clone(&runner), scheduled);
+    let mut scheduler = Scheduler::new(schedule_jobs(&config, &jobs, &runners)?);
     tokio::spawn({
         let (notifier, beats) = (Arc::clone(&notifier), heartbeat.beats());
         async move { notifier.feed(beats).await }
     });
     notifier.ready();
 
-    let mut reload = Reload::new(sources, config, logging, Arc::clone(&runner), Arc::clone(&notifier));
+    let mut reload = Reload::new(sources, config, logging, backends, runners.clone(), Arc::clone(&notifier));
     let broken = loop {
         tokio::select! {
             () = scheduler.turn(&mut bell, &heartbeat, &stop) => break None,
@@ -157,7 +195,7 @@ pub async fn run(sources: Sources, config: Config, logging: Logging, apply_schem
             },
             judged = reload.loaded() => reload.end(judged, &mut scheduler),
             () = serving.ended() => break Some("the HTTP server"),
-            _ended = &mut watching => break Some("the watch over the store"),
+            Some(_ended) = watching.join_next() => break Some("the watch over a store"),
         }
     };
     if let Some(part) = broken {
@@ -167,16 +205,15 @@ pub async fn run(sources: Sources, config: Config, logging: Logging, apply_schem
     stop.request(StopReason::Shutdown);
     bell.stop().await;
     let second = second_signal(&mut signals, &site);
-    let cut = drain::drain(&runner, &notifier, &mut scheduler, second, reload.in_force().drain.grace.0).await;
+    let cut = drain::drain(&runners, &notifier, &mut scheduler, second, reload.in_force().drain.grace.0).await;
     // A question to a store that does not answer would keep us for as long as a connection may
     // take; left alone, it ends with the process.
-    if !watching.is_finished() {
-        tokio::select! {
-            _ended = &mut watching => {}
-            () = tokio::time::sleep(CLOSING) => {}
-        }
+    let watched = async { while watching.join_next().await.is_some() {} };
+    tokio::select! {
+        () = watched => {}
+        () = tokio::time::sleep(CLOSING) => {}
     }
-    store.close(CLOSING).await;
+    join_all(runners.iter().map(|runner| runner.store.close(CLOSING))).await;
     // Last, so that the end of the last run can still be scraped.
     serving.stop(CLOSING).await;
     anyhow::ensure!(
@@ -202,30 +239,36 @@ async fn second_signal(signals: &mut Signals, site: &http::Site) -> Signal {
     }
 }
 
-fn schedule_jobs(config: &Config, jobs: &[Arc<dyn Job>]) -> anyhow::Result<Vec<Scheduled>> {
-    let postgresql = &config.storage.postgresql;
-    let deployment = format!("{}/{}", postgresql.dbname, postgresql.schema);
-    let scheduled = jobs.iter().map(|job| {
-        let scheduled = Scheduled::new(Arc::clone(job), &config.schedule, &deployment);
-        scheduled.map_err(|problem| anyhow::anyhow!("jobs.{}: {problem}", job.name()))
-    });
-    scheduled.collect()
+fn schedule_jobs(config: &Config, jobs: &[Arc<dyn Job>], runners: &[Arc<Runner>]) -> anyhow::Result<Vec<Scheduled>> {
+    let storage = &config.storage;
+    let mut scheduled = Vec::new();
+    for runner in runners {
+        let deployment = match runner.backend {
+            BackendKind::Postgresql => format!("{}/{}", storage.postgresql.dbname, storage.postgresql.schema),
+            BackendKind::Dynamodb => storage.dynamodb.table_prefix.clone(),
+        };
+        for job in jobs.iter().filter(|job| job.backend() == runner.backend) {
+            let job_on = Scheduled::new(Arc::clone(runner), Arc::clone(job), &config.schedule, &deployment);
+            scheduled.push(job_on.map_err(|problem| anyhow::anyhow!("jobs.{}: {problem}", job.name()))?);
+        }
+    }
+    Ok(scheduled)
 }
 
-fn first_status(config: &Config, store: &Postgres, jobs: &[Arc<dyn Job>]) -> Status {
-    let backend = BackendStatus {
-        backend: BACKEND,
+fn first_status(config: &Config, runners: &[Arc<Runner>], jobs: &[Arc<dyn Job>]) -> Status {
+    let backends = runners.iter().map(|runner| BackendStatus {
+        backend: runner.backend,
         up: None,
-        place: store.describe(),
+        place: runner.store.describe(),
         problem: None,
         schema_revision: None,
         backlog: None,
-    };
+    });
     let jobs = jobs.iter().map(|job| {
         let plan = job.plan();
         JobStatus {
             job: job.name(),
-            backend: BACKEND,
+            backend: job.backend(),
             enabled: plan.enabled,
             schedule: plan.schedule,
             paused: None,
@@ -239,8 +282,8 @@ fn first_status(config: &Config, store: &Postgres, jobs: &[Arc<dyn Job>]) -> Sta
         deployment: config.deployment.name.clone(),
         version: env!("CARGO_PKG_VERSION"),
         started_at: clock::now(),
-        not_ready: vec!["no store has answered yet".to_owned()],
-        backends: vec![backend],
+        not_ready: vec![Status::NO_ANSWER.to_owned()],
+        backends: backends.collect(),
         jobs: jobs.collect(),
     }
 }

@@ -9,9 +9,9 @@ use tracing_subscriber::EnvFilter;
 use super::Notifier;
 use super::logging::{self, Logging};
 use crate::config::{self, Change, Config, Problem, Sources};
-use crate::jobs;
-use crate::model::clock;
+use crate::model::{BackendKind, clock};
 use crate::runner::{Runner, Scheduled, Scheduler};
+use crate::storage::Backend;
 use crate::storage::postgres::Login;
 
 /// The configuration in force, and how another one takes its place.
@@ -19,7 +19,8 @@ pub(super) struct Reload {
     sources: Arc<Sources>,
     in_force: Arc<Config>,
     logging: Logging,
-    runner: Arc<Runner>,
+    backends: Vec<Backend>,
+    runners: Vec<Arc<Runner>>,
     notifier: Arc<Notifier>,
     going_on: Option<JoinHandle<Judged>>,
     /// It was asked for while one was going on, whose sources may have been read before they changed.
@@ -41,7 +42,8 @@ pub(super) struct Next {
     config: Config,
     changes: Vec<Change>,
     warnings: Vec<Problem>,
-    login: Login,
+    /// Where there is a PostgreSQL.
+    login: Option<Login>,
     jobs: Vec<Scheduled>,
     filter: EnvFilter,
 }
@@ -52,12 +54,14 @@ impl Reload {
         sources: Sources,
         in_force: Config,
         logging: Logging,
-        runner: Arc<Runner>,
+        backends: Vec<Backend>,
+        runners: Vec<Arc<Runner>>,
         notifier: Arc<Notifier>,
     ) -> Self {
-        runner.metrics.config_loaded(Some(clock::now()));
         let (sources, in_force) = (Arc::new(sources), Arc::new(in_force));
-        Self { sources, in_force, logging, runner, notifier, going_on: None, again: false }
+        let reload = Self { sources, in_force, logging, backends, runners, notifier, going_on: None, again: false };
+        reload.count(true);
+        reload
     }
 
     /// The configuration in force.
@@ -76,8 +80,9 @@ impl Reload {
         }
         self.notifier.reloading();
         let (sources, in_force) = (Arc::clone(&self.sources), Arc::clone(&self.in_force));
+        let runners = self.runners.clone();
         // A file system that hangs must not stop the scheduler.
-        self.going_on = Some(tokio::task::spawn_blocking(move || judge(&sources, &in_force)));
+        self.going_on = Some(tokio::task::spawn_blocking(move || judge(&sources, &in_force, &runners)));
     }
 
     /// Waits until what is being loaded has been; for ever if nothing is. May be dropped and called
@@ -95,12 +100,12 @@ impl Reload {
         match judged {
             Judged::Sound(next) => {
                 warn(&next.warnings);
-                self.runner.metrics.config_loaded(Some(clock::now()));
+                self.count(true);
                 self.take_over(*next, scheduler);
             }
             Judged::Restart { changes, warnings } => {
                 warn(&warnings);
-                self.runner.metrics.config_loaded(None);
+                self.count(false);
                 tracing::error!(
                     reload = "refused",
                     "the configuration stays as it was, as a running daemon cannot take over {}: restart to apply",
@@ -108,7 +113,7 @@ impl Reload {
                 );
             }
             Judged::Wrong(problems) => {
-                self.runner.metrics.config_loaded(None);
+                self.count(false);
                 tracing::error!(reload = "refused", "the configuration stays as it was\n{problems}");
             }
         }
@@ -121,9 +126,15 @@ impl Reload {
     /// Nothing in here can fail or wait.
     fn take_over(&mut self, next: Next, scheduler: &mut Scheduler) {
         let Next { config, changes, warnings: _, login, jobs, filter } = next;
-        self.runner.store.log_in_with(login);
-        self.runner.history.send_replace(config.history.clone());
-        self.runner.clocks.allow(&config.clock);
+        for backend in &self.backends {
+            if let (Backend::Postgresql(store), Some(login)) = (backend, &login) {
+                store.log_in_with(login.clone());
+            }
+        }
+        for runner in &self.runners {
+            runner.history.send_replace(config.history.clone());
+            runner.clocks.allow(&config.clock);
+        }
         self.show(&config, &jobs);
         scheduler.replace(jobs);
         self.in_force = Arc::new(config);
@@ -144,23 +155,29 @@ impl Reload {
 
     fn show(&self, config: &Config, jobs: &[Scheduled]) {
         let now = clock::now();
-        self.runner.board.update(|status| {
-            status.deployment.clone_from(&config.deployment.name);
-            for scheduled in jobs {
-                let job = scheduled.job();
-                if let Some(shown) = status.jobs.iter_mut().find(|shown| shown.job == job.name()) {
-                    let plan = job.plan();
-                    shown.enabled = plan.enabled;
-                    shown.schedule = plan.schedule;
-                    shown.next_run = scheduled.next(now);
-                }
-            }
-        });
+        for runner in &self.runners {
+            runner.board.update(|status| status.deployment.clone_from(&config.deployment.name));
+        }
+        for scheduled in jobs {
+            let plan = scheduled.job().plan();
+            scheduled.runner().show(scheduled.job().name(), |shown| {
+                shown.enabled = plan.enabled;
+                shown.schedule = plan.schedule;
+                shown.next_run = scheduled.next(now);
+            });
+        }
+    }
+
+    /// Counts whether what was loaded can be used.
+    fn count(&self, can_be_used: bool) {
+        if let Some(runner) = self.runners.first() {
+            runner.metrics.config_loaded(can_be_used.then(clock::now));
+        }
     }
 }
 
 /// Loads the configuration and compares it with the one in force.
-fn judge(sources: &Sources, in_force: &Config) -> Judged {
+fn judge(sources: &Sources, in_force: &Config, runners: &[Arc<Runner>]) -> Judged {
     let loaded = match config::load(sources) {
         Ok(loaded) => loaded,
         Err(problems) => return Judged::Wrong(problems.to_string()),
@@ -171,15 +188,21 @@ fn judge(sources: &Sources, in_force: &Config) -> Judged {
     if !fixed.is_empty() {
         return Judged::Restart { changes: fixed, warnings };
     }
-    match prepare(config, changes, warnings) {
+    match prepare(config, changes, warnings, runners) {
         Ok(next) => Judged::Sound(Box::new(next)),
         Err(error) => Judged::Wrong(format!("{error:#}")),
     }
 }
 
-fn prepare(config: Config, changes: Vec<Change>, warnings: Vec<Problem>) -> anyhow::Result<Next> {
-    let login = Login::new(&config.storage.postgresql)?;
-    let jobs = super::schedule_jobs(&config, &jobs::registry(&config.jobs, &config.throttle))?;
+fn prepare(
+    config: Config,
+    changes: Vec<Change>,
+    warnings: Vec<Problem>,
+    runners: &[Arc<Runner>],
+) -> anyhow::Result<Next> {
+    let has_postgresql = runners.iter().any(|runner| runner.backend == BackendKind::Postgresql);
+    let login = has_postgresql.then(|| Login::new(&config.storage.postgresql)).transpose()?;
+    let jobs = super::schedule_jobs(&config, &super::jobs(&config), runners)?;
     let filter = logging::parse(&config.log.filter)?;
     Ok(Next { config, changes, warnings, login, jobs, filter })
 }

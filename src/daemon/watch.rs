@@ -7,11 +7,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Notifier;
-use crate::jobs::{BACKEND, Job};
+use crate::jobs::Job;
 use crate::metrics::{Check, Severity};
 use crate::runner::{Runner, Told};
-use crate::storage::postgres::{PoolUse, SchemaStatus};
-use crate::storage::{Error, ErrorKind, Runs, Slots, Sweep};
+use crate::storage::postgres::PoolUse;
+use crate::storage::{Applied, Backend, Error, ErrorKind, SchemaStatus};
 use crate::work::Stop;
 
 /// Between two questions whether the store is there.
@@ -20,9 +20,10 @@ const ASKING: Duration = Duration::from_secs(5);
 /// Between two looks at what costs something: history and backlog.
 const LOOKING: Duration = Duration::from_secs(60);
 
-/// The task that watches.
+/// The task that watches one store.
 #[derive(Debug)]
 pub(super) struct Watcher {
+    backend: Backend,
     runner: Arc<Runner>,
     notifier: Arc<Notifier>,
     jobs: Vec<&'static str>,
@@ -36,9 +37,16 @@ pub(super) struct Watcher {
 }
 
 impl Watcher {
-    pub(super) fn new(runner: Arc<Runner>, notifier: Arc<Notifier>, jobs: &[Arc<dyn Job>], apply_schema: bool) -> Self {
-        let jobs = jobs.iter().map(|job| job.name()).collect();
-        Self { runner, notifier, jobs, apply_schema, up: false, has_told: false, told: Told::default() }
+    /// A watch over `backend`, on which `runner` runs those of `jobs` that are its.
+    pub(super) fn new(
+        backend: Backend,
+        runner: Arc<Runner>,
+        notifier: Arc<Notifier>,
+        jobs: &[Arc<dyn Job>],
+        apply_schema: bool,
+    ) -> Self {
+        let jobs = jobs.iter().filter(|job| job.backend() == runner.backend).map(|job| job.name()).collect();
+        Self { backend, runner, notifier, jobs, apply_schema, up: false, has_told: false, told: Told::default() }
     }
 
     /// Watches until it is asked to stop.
@@ -67,14 +75,14 @@ impl Watcher {
     async fn ask(&mut self) -> bool {
         let answer = self.schema().await;
         self.up = answer.is_ok();
-        let mut clocks = None;
+        let (kind, mut clocks) = (self.runner.backend, None);
         let (schema, problem) = match answer {
             Ok(schema) => {
                 let store = &*self.runner.store;
                 clocks = self.runner.clocks.ask(store).await.ok();
                 let refusal = schema.refusal().or_else(|| clocks.clone().flatten());
                 let problem = match refusal {
-                    Some(why) => Some(format!("{BACKEND}: {why}")),
+                    Some(why) => Some(format!("{kind}: {why}")),
                     None => store.touch().await.err().map(|error| error.chain()),
                 };
                 (Some(schema), problem)
@@ -82,24 +90,24 @@ impl Watcher {
             Err(error) => (None, Some(error.chain())),
         };
         let up = self.up;
-        self.runner.metrics.up(BACKEND, up);
-        let unknown = schema.as_ref().map(|schema| u64::from(!schema.unknown.is_empty()));
-        self.runner.metrics.findings(BACKEND, Check::SchemaRevision, Severity::Critical, unknown);
+        self.runner.metrics.up(kind, up);
+        let unknown = schema.as_ref().map(|schema| u64::from(schema.is_unknown()));
+        self.runner.metrics.findings(kind, Check::SchemaRevision, Severity::Critical, unknown);
         let wrong = clocks.map(|wrong| u64::from(wrong.is_some()));
-        self.runner.metrics.findings(BACKEND, Check::ClockSkew, Severity::Critical, wrong);
-        self.notifier.readiness(problem.as_deref());
+        self.runner.metrics.findings(kind, Check::ClockSkew, Severity::Critical, wrong);
         self.tell(problem.clone()).await;
         let place = self.runner.store.describe();
         self.runner.board.update(|status| {
-            status.not_ready = problem.iter().cloned().collect();
-            if let Some(backend) = status.backends.iter_mut().find(|backend| backend.backend == BACKEND) {
+            if let Some(backend) = status.backends.iter_mut().find(|backend| backend.backend == kind) {
                 backend.up = Some(up);
                 backend.place = place;
                 backend.problem = problem.clone();
                 if let Some(schema) = schema {
-                    backend.schema_revision = schema.revisions.first().cloned();
+                    backend.schema_revision = schema.revision().map(str::to_owned);
                 }
             }
+            status.judge();
+            self.notifier.readiness(status.not_ready.first().map(String::as_str));
         });
         problem.is_none()
     }
@@ -116,9 +124,12 @@ impl Watcher {
     }
 
     async fn apply(&self) -> Result<SchemaStatus, Error> {
-        let applied = self.runner.store.apply(false).await?;
-        if !applied.maintd.is_empty() {
-            tracing::info!(migrations = ?applied.maintd, "made the daemon's own schema maintd");
+        match self.runner.store.apply(false).await? {
+            Applied::Postgresql(applied) if !applied.maintd.is_empty() => {
+                tracing::info!(migrations = ?applied.maintd, "made the daemon's own schema maintd");
+            }
+            Applied::Dynamodb(applied) if applied.maintd => tracing::info!("made the daemon's own table"),
+            Applied::Postgresql(_) | Applied::Dynamodb(_) => {}
         }
         self.runner.store.schema().await
     }
@@ -129,35 +140,37 @@ impl Watcher {
             return;
         }
         self.has_told = true;
+        let backend = self.runner.backend;
         match &problem {
-            Some(problem) => tracing::warn!(backend = %BACKEND, "not ready: {problem}"),
+            Some(problem) => tracing::warn!(%backend, "not ready: {problem}"),
             None => match self.runner.store.identity().await {
-                Ok(identity) => tracing::info!(backend = %BACKEND, deployment.id = %identity.id, "ready"),
+                Ok(identity) => tracing::info!(%backend, deployment.id = %identity.id, "ready"),
                 Err(error) => {
-                    tracing::warn!(backend = %BACKEND, error = error.chain(), "ready, but without an identity")
+                    tracing::warn!(%backend, error = error.chain(), "ready, but without an identity")
                 }
             },
         }
     }
 
     fn show_pool(&self) {
-        let PoolUse { idle, used } = self.runner.store.pool_use();
+        let Backend::Postgresql(store) = &self.backend else { return };
+        let PoolUse { idle, used } = store.pool_use();
         self.runner.metrics.pool_connections(idle, used);
     }
 
     /// Looks at history and backlog. What cannot be had keeps its last value, except the backlog:
     /// a number that is not true any more would hide a problem.
     async fn look(&self) {
-        let Runner { store, metrics, board, .. } = &*self.runner;
+        let Runner { store, backend: kind, metrics, board, .. } = &*self.runner;
         let backlog = store.backlog().await.inspect_err(|error| {
             tracing::warn!(error = error.chain(), "the backlog could not be measured");
         });
         let is_gone = backlog.as_ref().is_err_and(|error| error.kind == ErrorKind::Unavailable);
         let backlog = backlog.ok();
-        metrics.expired_rows(BACKEND, backlog.map(|backlog| backlog.expired_rows));
-        metrics.oldest_expired_age(BACKEND, backlog.and_then(|backlog| backlog.oldest_age_seconds));
+        metrics.expired_rows(*kind, backlog.map(|backlog| backlog.expired_rows));
+        metrics.oldest_expired_age(*kind, backlog.and_then(|backlog| backlog.oldest_age_seconds));
         board.update(|status| {
-            if let Some(backend) = status.backends.iter_mut().find(|backend| backend.backend == BACKEND) {
+            if let Some(backend) = status.backends.iter_mut().find(|backend| backend.backend == *kind) {
                 backend.backlog = backlog;
             }
         });
@@ -170,7 +183,7 @@ impl Watcher {
     }
 
     async fn look_at(&self, job: &'static str) -> Result<(), Error> {
-        let Runner { store, metrics, .. } = &*self.runner;
+        let Runner { store, backend, metrics, .. } = &*self.runner;
         let newest = store.history(Some(job), 2).await?;
         let standing = store.standing(job).await?;
         // Without its lease it was left behind, and stays open until somebody closes it.
@@ -178,8 +191,8 @@ impl Watcher {
         let last = newest.into_iter().find(|run| run.outcome.is_some());
         let success = store.last_success(job).await?.and_then(|run| run.finished_at);
         self.runner.show_paused(job, standing.paused);
-        metrics.job_last_run(job, BACKEND, last.as_ref().and_then(|run| run.finished_at));
-        metrics.job_last_success(job, BACKEND, success);
+        metrics.job_last_run(job, *backend, last.as_ref().and_then(|run| run.finished_at));
+        metrics.job_last_success(job, *backend, success);
         self.runner.show(job, |shown| {
             shown.running = running;
             shown.last_run = last.or(shown.last_run.take());

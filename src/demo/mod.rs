@@ -5,3 +5,5 @@
 
 pub mod cluster;
 pub mod deployment;
+pub mod dynamodb;
+pub mod tables;

@@ -4,7 +4,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use maud::{DOCTYPE, Markup, html};
 
 use super::words;
-use crate::model::schema;
+use crate::model::{BackendKind, schema};
 use crate::runner::{BackendStatus, JobStatus, Status};
 use crate::work::{Outcome, Run};
 
@@ -125,9 +125,12 @@ fn backend_card(status: &BackendStatus, now: DateTime<Utc>) -> Markup {
             p.place { (status.place) }
             @if let Some(problem) = &status.problem { p.problem { (prose(problem)) } }
             dl {
-                div {
-                    dt { "Schema revision" }
-                    dd { (revision(status.schema_revision.as_deref())) }
+                // Tables of DynamoDB have none.
+                @if status.backend == BackendKind::Postgresql {
+                    div {
+                        dt { "Schema revision" }
+                        dd { (revision(status.schema_revision.as_deref())) }
+                    }
                 }
                 div {
                     dt { "Expired rows" }

@@ -18,7 +18,7 @@ use crate::metrics::Metrics;
 use crate::model::BackendKind;
 use crate::model::setting::Problem;
 use crate::storage::{self, Lease, Sweep};
-use crate::throttle;
+use crate::throttle::{self, Budget};
 use crate::work::{Limits, Progress, Report, Stop};
 
 /// The table `[jobs]`.
@@ -54,6 +54,8 @@ pub struct Plan {
 /// What a run is given.
 #[derive(Clone, Copy, Debug)]
 pub struct Workplace<'a> {
+    /// The backend it works on.
+    pub backend: BackendKind,
     /// The lease it runs under; its writes carry the fence of it.
     pub lease: &'a Lease,
     /// Asked between batches.
@@ -88,6 +90,9 @@ pub trait Job: Send + Sync {
     /// Its name: of the table, the label, the history and the command.
     fn name(&self) -> &'static str;
 
+    /// The backend it works on: a job is one for each.
+    fn backend(&self) -> BackendKind;
+
     /// What it deletes.
     fn deletes(&self) -> Deletes;
 
@@ -108,10 +113,26 @@ pub trait Job: Send + Sync {
     async fn preview(&self, store: &dyn Sweep) -> storage::Result<Report>;
 }
 
-/// Every job, in the order in which they are shown.
-pub fn registry(settings: &Settings, throttle: &throttle::Settings) -> Vec<Arc<dyn Job>> {
-    vec![Arc::new(TtlCleanup::new(settings.ttl_cleanup.clone(), throttle.clone()))]
+/// Every job on each of `backends`, in the order in which they are shown.
+pub fn registry(settings: &Settings, throttle: &throttle::Settings, backends: &[Place]) -> Vec<Arc<dyn Job>> {
+    let jobs = backends.iter().map(|place| {
+        Arc::new(TtlCleanup::new(settings.ttl_cleanup.clone(), throttle.clone(), place.clone())) as Arc<dyn Job>
+    });
+    jobs.collect()
 }
 
-/// The backend that every job works on, as long as there is one.
-pub const BACKEND: BackendKind = BackendKind::Postgresql;
+/// Where a job works, and how much it may use there.
+#[derive(Clone, Debug)]
+pub struct Place {
+    /// The backend.
+    pub backend: BackendKind,
+    /// What all jobs there may use together, where the backend bills.
+    pub budget: Arc<Budget>,
+}
+
+impl Place {
+    /// On `backend`, without limits.
+    pub fn on(backend: BackendKind) -> Self {
+        Self { backend, budget: Arc::default() }
+    }
+}

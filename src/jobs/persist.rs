@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{BACKEND, Workplace};
+use super::Workplace;
 use crate::storage::Result;
 use crate::throttle::{Reason, Throttle};
 
@@ -49,7 +49,7 @@ where
             tracing::warn!(job.name = job, error, "{job} cannot go on for now");
         }
         let rest = throttle.after_failure(at.stop).await;
-        at.metrics.throttle_wait(job, BACKEND, Reason::Stalled.name(), rest);
+        at.metrics.throttle_wait(job, at.backend, Reason::Stalled.name(), rest);
         if at.stop.requested().is_some() {
             return Ok(Step::GivenUp(error));
         }

@@ -10,7 +10,7 @@ fn complete() -> Metrics {
     let metrics = Metrics::new("1.2.3", "abcdef0");
     let at = DateTime::from_timestamp_millis(1_795_343_400_250);
     metrics.register_job(JOB, BACKEND, &[("attributes", &["expired"])], &["rate", "lock_wait", "latency"]);
-    metrics.register_store(BACKEND, &["claim", "renew"], &["unavailable", "timeout"]);
+    metrics.register_store(BACKEND, &["claim", "renew"], ["unavailable", "timeout"].into_iter());
     metrics.up(BACKEND, true);
     metrics.job_run(JOB, BACKEND, Outcome::Succeeded, Some(Duration::from_millis(1500)));
     metrics.job_running(JOB, BACKEND, true);
@@ -125,7 +125,7 @@ fn a_histogram_reaches_an_hour() {
 fn counters_begin_at_zero_and_gauges_with_their_first_measurement() {
     let metrics = Metrics::new("1.2.3", "abcdef0");
     metrics.register_job(JOB, BACKEND, &[("attributes", &["expired"])], &["rate"]);
-    metrics.register_store(BACKEND, &["claim"], &["timeout"]);
+    metrics.register_store(BACKEND, &["claim"], ["timeout"].into_iter());
     let text = metrics.encode();
     for counter in [
         "maintd_job_runs_total{backend=\"postgresql\",job=\"ttl_cleanup\",outcome=\"failed\"} 0",

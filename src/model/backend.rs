@@ -10,16 +10,19 @@ use serde::{Deserialize, Serialize};
 pub enum BackendKind {
     /// PostgreSQL, with the schema that ActingWeb's Alembic migrations make.
     Postgresql,
+    /// DynamoDB, with the tables that ActingWeb's models describe.
+    Dynamodb,
 }
 
 impl BackendKind {
     /// Every backend that this build can work on.
-    pub const ALL: [Self; 1] = [Self::Postgresql];
+    pub const ALL: [Self; 2] = [Self::Postgresql, Self::Dynamodb];
 
     /// The backend's name.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Postgresql => "postgresql",
+            Self::Dynamodb => "dynamodb",
         }
     }
 }

@@ -9,7 +9,7 @@ use super::due::{self, Blocked, Next, Policy};
 use super::{Ran, Runner, Start};
 use crate::jobs::{Job, Judge};
 use crate::model::clock;
-use crate::storage::{Conclusion, ErrorKind, Held, Result, Slots};
+use crate::storage::{Conclusion, ErrorKind, Held, Result};
 use crate::work::{Progress, Reason, Stop};
 
 /// Between two looks whether the lease that somebody else holds is free. What is left open by a

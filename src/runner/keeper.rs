@@ -6,8 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use crate::storage::postgres::Postgres;
-use crate::storage::{Lease, Leases, Renewal};
+use crate::storage::{Lease, Renewal, Store};
 use crate::work::{Stop, StopReason};
 
 /// Two tasks: one renews the lease, the other watches the time. The watcher asks no database, so
@@ -22,7 +21,7 @@ pub(super) struct Keeper {
 
 impl Keeper {
     /// Keeps `lease` for `ttl` at a time, and makes `stop` the one to ask when it is lost.
-    pub(super) fn start(store: Arc<Postgres>, lease: Lease, ttl: Duration, stop: Stop) -> Self {
+    pub(super) fn start(store: Arc<dyn Store>, lease: Lease, ttl: Duration, stop: Stop) -> Self {
         let (renewed, seen) = watch::channel(lease.renewed);
         let done = Stop::new();
         let watcher = tokio::spawn(watch_the_time(seen, ttl, stop.clone()));
@@ -40,7 +39,7 @@ impl Keeper {
 }
 
 async fn renew(
-    store: Arc<Postgres>,
+    store: Arc<dyn Store>,
     lease: Lease,
     ttl: Duration,
     renewed: watch::Sender<Instant>,

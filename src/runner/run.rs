@@ -7,11 +7,11 @@ use tokio::sync::{Notify, watch};
 
 use super::keeper::Keeper;
 use super::{Board, Clocks, HistorySettings, LeaseSettings};
-use crate::jobs::{BACKEND, Deletes, Job, Workplace};
+use crate::jobs::{Deletes, Job, Workplace};
 use crate::metrics::Metrics;
-use crate::storage::postgres::Postgres;
+use crate::model::BackendKind;
 use crate::storage::{
-    self, Claim, Claimed, Conclusion, Due, Error, ErrorKind, Finish, Held, Lease, Leases, Paused, Runs, SlotAfter, Won,
+    self, Claim, Claimed, Conclusion, Due, Error, ErrorKind, Finish, Held, Lease, Paused, SlotAfter, Store, Won,
 };
 use crate::work::{Fate, Outcome, Progress, Reason, Report, Run, Stop, StopReason};
 
@@ -25,7 +25,9 @@ const REPORTING: Duration = Duration::from_millis(250);
 #[derive(Debug)]
 pub struct Runner {
     /// Where jobs work and where their leases and history are.
-    pub store: Arc<Postgres>,
+    pub store: Arc<dyn Store>,
+    /// Which backend that is.
+    pub backend: BackendKind,
     /// Counted into.
     pub metrics: Arc<Metrics>,
     /// Shown on.
@@ -49,9 +51,9 @@ pub struct Runner {
 pub struct Running(Arc<Mutex<Vec<(&'static str, Progress)>>>);
 
 impl Running {
-    /// Their names.
-    pub fn jobs(&self) -> Vec<&'static str> {
-        self.lock().iter().map(|(job, _)| *job).collect()
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.lock().is_empty()
     }
 
     /// Their names, and how far they are.
@@ -160,25 +162,25 @@ impl Runner {
             Claimed::Exhausted(lost) => {
                 self.learn_lost(job.name(), lost.as_deref());
                 tracing::error!(job.name = job.name(), "its runs were lost again and again: the slot is given up");
-                self.metrics.slots(job.name(), BACKEND, Fate::Ran, 1);
+                self.metrics.slots(job.name(), self.backend, Fate::Ran, 1);
                 return Ok(Ran::Moved);
             }
         };
-        self.metrics.job_running(job.name(), BACKEND, true);
-        self.metrics.lease_held(job.name(), BACKEND, true);
+        self.metrics.job_running(job.name(), self.backend, true);
+        self.metrics.lease_held(job.name(), self.backend, true);
         self.show(job.name(), |shown| shown.running = Some(lease.run.clone()));
         let begun = Instant::now();
         let (result, report) = self.work(job, &lease, open_for, stop, progress).await;
         let retries = claim.due.as_ref().map_or(0, |due| due.retries);
         let (run, is_written) = self.finish(job, &lease, retries, result, report).await;
-        self.metrics.job_idle(job.name(), BACKEND);
+        self.metrics.job_idle(job.name(), self.backend);
         // Otherwise whoever takes over writes its end, and counts it.
         if is_written {
             let outcome = run.outcome.unwrap_or(Outcome::Lost);
-            self.metrics.job_run(job.name(), BACKEND, outcome, Some(begun.elapsed()));
-            self.metrics.job_last_run(job.name(), BACKEND, run.finished_at);
+            self.metrics.job_run(job.name(), self.backend, outcome, Some(begun.elapsed()));
+            self.metrics.job_last_run(job.name(), self.backend, run.finished_at);
             if outcome == Outcome::Succeeded {
-                self.metrics.job_last_success(job.name(), BACKEND, run.finished_at);
+                self.metrics.job_last_success(job.name(), self.backend, run.finished_at);
             }
         }
         let outcome = run.outcome;
@@ -203,7 +205,7 @@ impl Runner {
     /// Counts the run that the last holder left behind: nobody else does.
     fn learn_lost(&self, job: &'static str, lost: Option<&Run>) {
         if let Some(lost) = lost {
-            self.metrics.job_run(job, BACKEND, Outcome::Lost, None);
+            self.metrics.job_run(job, self.backend, Outcome::Lost, None);
             tracing::warn!(
                 job.name = job, run.id = %lost.run_id, run.holder = %lost.holder, rows.deleted = lost.report.deleted,
                 "{} has left its run of {job} behind; it is marked lost", lost.holder
@@ -213,12 +215,12 @@ impl Runner {
 
     /// Counts what became of slots that were not run, or not to their end.
     pub(super) fn count_passed(&self, job: &'static str, conclusion: &Conclusion) {
-        self.metrics.slots(job, BACKEND, Fate::Ran, conclusion.begun);
+        self.metrics.slots(job, self.backend, Fate::Ran, conclusion.begun);
         for passed in &conclusion.passed {
             let fate = passed.reason.fate();
-            self.metrics.slots(job, BACKEND, fate, passed.count);
+            self.metrics.slots(job, self.backend, fate, passed.count);
             if fate == Fate::Skipped {
-                self.metrics.job_skipped(job, BACKEND, passed.count);
+                self.metrics.job_skipped(job, self.backend, passed.count);
             }
         }
     }
@@ -238,11 +240,17 @@ impl Runner {
         let task = tokio::spawn({
             let (job, lease, own, progress) = (Arc::clone(job), lease.clone(), own.clone(), progress.clone());
             let (store, metrics) = (Arc::clone(&self.store), Arc::clone(&self.metrics));
-            let clocks = self.clocks.clone();
+            let (backend, clocks) = (self.backend, self.clocks.clone());
             async move {
                 let mut report = Report { limits: job.limits(), ..Report::default() };
-                let at =
-                    Workplace { lease: &lease, stop: &own, progress: &progress, metrics: &metrics, clocks: &clocks };
+                let at = Workplace {
+                    backend,
+                    lease: &lease,
+                    stop: &own,
+                    progress: &progress,
+                    metrics: &metrics,
+                    clocks: &clocks,
+                };
                 let result = job.run(&*store, at, &mut report).await;
                 (result, report)
             }
@@ -268,7 +276,8 @@ impl Runner {
         let ended = ended.await;
         keeper.stop().await;
         ended.unwrap_or_else(|panic| {
-            let error = Error { backend: BACKEND, op: "run the job", kind: ErrorKind::Other, source: panic.into() };
+            let error =
+                Error { backend: self.backend, op: "run the job", kind: ErrorKind::Other, source: panic.into() };
             (Err(error), Report { more: true, ..Report::default() })
         })
     }
@@ -308,9 +317,9 @@ impl Runner {
                 // A batch may have been committed without its answer reaching us: the store knows.
                 let missed = run.report.deleted.saturating_sub(counted);
                 let Deletes { table, reason } = job.deletes();
-                self.metrics.rows_deleted(job.name(), BACKEND, table, reason, missed);
+                self.metrics.rows_deleted(job.name(), self.backend, table, reason, missed);
                 if run.slot.is_some() && slot == SlotAfter::Done {
-                    self.metrics.slots(job.name(), BACKEND, Fate::Ran, 1);
+                    self.metrics.slots(job.name(), self.backend, Fate::Ran, 1);
                 }
                 (run, true)
             }
@@ -345,14 +354,15 @@ impl Runner {
 
     /// Shows whether somebody has paused `job`.
     pub fn show_paused(&self, job: &'static str, paused: Option<Paused>) {
-        self.metrics.job_paused(job, BACKEND, paused.is_some());
+        self.metrics.job_paused(job, self.backend, paused.is_some());
         self.show(job, |shown| shown.paused = paused);
     }
 
     /// Changes what the board shows of `job`.
     pub fn show(&self, job: &str, change: impl FnOnce(&mut super::JobStatus)) {
         self.board.update(|status| {
-            if let Some(shown) = status.jobs.iter_mut().find(|shown| shown.job == job) {
+            let backend = self.backend;
+            if let Some(shown) = status.jobs.iter_mut().find(|shown| shown.job == job && shown.backend == backend) {
                 change(shown);
             }
         });

@@ -14,16 +14,14 @@ use tokio::time::Instant;
 use super::attempt::{Attempt, Learned};
 use super::due::{self, Blocked, Policy};
 use super::{Heartbeat, Runner, Told};
-use crate::jobs::{BACKEND, Job};
+use crate::jobs::Job;
 use crate::model::clock;
 use crate::schedule::{self, Bell, Schedule};
-use crate::storage::Slots;
 use crate::work::{Reason, Stop};
 
 /// Starts jobs on schedule.
 #[derive(Debug)]
 pub struct Scheduler {
-    runner: Arc<Runner>,
     jobs: Vec<Scheduled>,
     attempts: JoinSet<(usize, Learned)>,
     /// What writes down that a job has no schedule.
@@ -32,6 +30,8 @@ pub struct Scheduler {
 
 /// A job and its schedule.
 pub struct Scheduled {
+    /// Runs it, on its backend.
+    runner: Arc<Runner>,
     job: Arc<dyn Job>,
     /// None while the job is disabled.
     policy: Option<Arc<Policy>>,
@@ -53,18 +53,27 @@ pub struct Scheduled {
 
 impl std::fmt::Debug for Scheduled {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Scheduled").field("job", &self.job.name()).field("last", &self.last).finish_non_exhaustive()
+        f.debug_struct("Scheduled")
+            .field("job", &self.job.name())
+            .field("backend", &self.runner.backend)
+            .field("last", &self.last)
+            .finish_non_exhaustive()
     }
 }
 
 impl Scheduled {
-    /// `job`, to be started in the way that its own plan and `settings` say. `deployment` tells its
-    /// splay from that of other deployments.
+    /// `job`, to be started by `runner` in the way that its own plan and `settings` say. `deployment`
+    /// tells its splay from that of other deployments.
     ///
     /// # Errors
     ///
     /// When its schedule or its window cannot be read; the configuration has been checked for that.
-    pub fn new(job: Arc<dyn Job>, settings: &schedule::Settings, deployment: &str) -> Result<Self, String> {
+    pub fn new(
+        runner: Arc<Runner>,
+        job: Arc<dyn Job>,
+        settings: &schedule::Settings,
+        deployment: &str,
+    ) -> Result<Self, String> {
         let plan = job.plan();
         let schedule = Schedule::parse(&plan.schedule, settings.timezone).map_err(|error| error.to_string())?;
         let window = plan.window.map(|window| window.parse()).transpose()?;
@@ -78,6 +87,7 @@ impl Scheduled {
             retries: plan.retries,
         };
         Ok(Self {
+            runner,
             job,
             policy: plan.enabled.then(|| Arc::new(policy)),
             last: None,
@@ -100,6 +110,11 @@ impl Scheduled {
     /// When it starts next.
     pub fn next(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
         self.policy.as_ref()?.next_run(now)
+    }
+
+    /// Runs it.
+    pub fn runner(&self) -> &Arc<Runner> {
+        &self.runner
     }
 
     /// The job itself.
@@ -129,15 +144,17 @@ impl Scheduled {
 
 impl Scheduler {
     /// A scheduler of `jobs`, all there are.
-    pub fn new(runner: Arc<Runner>, jobs: Vec<Scheduled>) -> Self {
-        Self { runner, jobs, attempts: JoinSet::new(), retirements: JoinSet::new() }
+    pub fn new(jobs: Vec<Scheduled>) -> Self {
+        Self { jobs, attempts: JoinSet::new(), retirements: JoinSet::new() }
     }
 
     /// Goes on with other settings of the same jobs. What is known of each stays; a run that is
     /// going on ends under the settings it began with.
     pub fn replace(&mut self, jobs: Vec<Scheduled>) {
-        for Scheduled { job, policy, .. } in jobs {
-            if let Some(known) = self.jobs.iter_mut().find(|known| known.job.name() == job.name()) {
+        for Scheduled { runner, job, policy, .. } in jobs {
+            let is_it =
+                |known: &&mut Scheduled| known.job.name() == job.name() && known.runner.backend == runner.backend;
+            if let Some(known) = self.jobs.iter_mut().find(is_it) {
                 known.job = job;
                 known.policy = policy;
                 // Its schedule may be another one, which begins now.
@@ -172,7 +189,7 @@ impl Scheduler {
     /// Waits until the runs that are going on have ended. An attempt that has not become a run
     /// yet, because the database does not answer perhaps, is not waited for.
     pub async fn drain(&mut self) {
-        while !self.runner.running.jobs().is_empty() {
+        while self.jobs.iter().any(|job| !job.runner.running.is_empty()) {
             let Some(ended) = self.attempts.join_next().await else { break };
             self.learn(ended);
         }
@@ -187,13 +204,13 @@ impl Scheduler {
             let Some(policy) = &job.policy else {
                 if !job.is_retired {
                     job.is_retired = true;
-                    self.retirements.spawn(retire(Arc::clone(&self.runner), job.job.name()));
+                    self.retirements.spawn(retire(Arc::clone(&job.runner), job.job.name()));
                 }
                 continue;
             };
             let Some(slot) = job.due(now) else { continue };
             let attempt = Attempt {
-                runner: Arc::clone(&self.runner),
+                runner: Arc::clone(&job.runner),
                 job: Arc::clone(&job.job),
                 policy: Arc::clone(policy),
                 blocked: job.blocked,
@@ -209,8 +226,8 @@ impl Scheduler {
     fn announce(&self, now: DateTime<Utc>) {
         for job in &self.jobs {
             let next = job.next(now);
-            self.runner.metrics.job_next_run(job.job.name(), BACKEND, next);
-            self.runner.show(job.job.name(), |shown| shown.next_run = next);
+            job.runner.metrics.job_next_run(job.job.name(), job.runner.backend, next);
+            job.runner.show(job.job.name(), |shown| shown.next_run = next);
         }
     }
 
@@ -248,14 +265,37 @@ async fn retire(runner: Arc<Runner>, job: &'static str) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::{Board, ClockSettings, Clocks, HistorySettings, LeaseSettings, Running};
     use super::*;
     use crate::jobs;
+    use crate::metrics::Metrics;
+    use crate::model::BackendKind;
+    use crate::storage::postgres::Postgres;
+
+    /// A runner that is never asked to run anything.
+    fn runner() -> Runner {
+        let metrics = Arc::new(Metrics::new("test", "test"));
+        let store = Postgres::new(Default::default(), Duration::from_secs(10), Arc::clone(&metrics)).unwrap();
+        Runner {
+            backend: BackendKind::Postgresql,
+            store: Arc::new(store),
+            metrics,
+            board: Board::default(),
+            clocks: Clocks::new(&ClockSettings::default()),
+            lease: LeaseSettings::default(),
+            history: tokio::sync::watch::Sender::new(HistorySettings::default()),
+            holder: "test".to_owned(),
+            ended: Arc::default(),
+            running: Running::default(),
+        }
+    }
 
     fn each_hour() -> Scheduled {
         let mut settings = jobs::Settings::default();
         settings.ttl_cleanup.schedule = "@hourly".to_owned();
-        let job = jobs::registry(&settings, &Default::default()).remove(0);
-        Scheduled::new(job, &schedule::Settings::default(), "test").unwrap()
+        let place = jobs::Place::on(BackendKind::Postgresql);
+        let job = jobs::registry(&settings, &Default::default(), &[place]).remove(0);
+        Scheduled::new(Arc::new(runner()), job, &schedule::Settings::default(), "test").unwrap()
     }
 
     fn at(text: &str) -> DateTime<Utc> {

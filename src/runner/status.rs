@@ -27,6 +27,26 @@ pub struct Status {
     pub jobs: Vec<JobStatus>,
 }
 
+impl Status {
+    /// What keeps the daemon from its work before the stores have been asked.
+    pub const NO_ANSWER: &str = "no store has answered yet";
+
+    /// Puts together again what keeps the daemon from its work, after something has been learned of
+    /// a backend.
+    pub fn judge(&mut self) {
+        let nobody = self.backends.iter().all(|backend| backend.up.is_none());
+        self.not_ready =
+            if nobody { vec![Self::NO_ANSWER.to_owned()] } else { self.backends.iter().filter_map(unready).collect() };
+    }
+}
+
+fn unready(status: &BackendStatus) -> Option<String> {
+    match status.up {
+        None => Some(format!("{} has not answered yet", status.backend)),
+        Some(_) => status.problem.clone(),
+    }
+}
+
 /// One backend.
 #[derive(Clone, Debug, Serialize)]
 pub struct BackendStatus {

@@ -45,6 +45,12 @@ pub enum ErrorKind {
     Denied,
     /// The schema is not one that this operation can work on.
     Schema,
+    /// The backend has no capacity left for now: it was asked for more than was paid for.
+    Throttled,
+    /// Somebody else changed the same thing at the same time, again and again; nothing was written.
+    Conflict,
+    /// A value that this backend cannot hold; nothing was written.
+    Limit,
     /// The lease that allowed the operation is no longer ours; nothing was written.
     Fenced,
     /// Anything else; most likely a bug on one of the sides.
@@ -52,13 +58,9 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    /// Every kind.
-    pub const ALL: [Self; 6] =
-        [Self::Unavailable, Self::Timeout, Self::Denied, Self::Schema, Self::Fenced, Self::Other];
-
     /// Whether the same operation may succeed a little later.
     pub const fn may_pass(self) -> bool {
-        matches!(self, Self::Unavailable | Self::Timeout)
+        matches!(self, Self::Unavailable | Self::Timeout | Self::Throttled | Self::Conflict)
     }
 
     /// The word for the label `kind`.
@@ -68,6 +70,9 @@ impl ErrorKind {
             Self::Timeout => "timeout",
             Self::Denied => "denied",
             Self::Schema => "schema",
+            Self::Throttled => "throttled",
+            Self::Conflict => "conflict",
+            Self::Limit => "limit",
             Self::Fenced => "fenced",
             Self::Other => "other",
         }

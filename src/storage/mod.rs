@@ -1,16 +1,44 @@
 //! Where a deployment is stored, behind small traits that each backend implements.
 
+mod actors;
+mod attributes;
+mod bulk;
+pub mod dynamodb;
 mod error;
 mod leases;
+mod lookup;
+mod operations;
+mod peer_trustees;
 pub mod postgres;
+mod properties;
 mod runs;
 mod settings;
 mod slots;
+mod store;
+mod subscription_diffs;
+mod subscriptions;
+mod suspensions;
 mod sweep;
+mod trusts;
+mod upkeep;
+mod watermarks;
 
+pub use actors::Actors;
+pub use attributes::{AttributeKey, Attributes, NewValue};
+pub use bulk::{Bulk, Place, Segment, Stretch, Written};
 pub use error::{Error, ErrorKind, Result};
 pub use leases::{Claim, Claimed, Due, Fence, Lease, Leases, Renewal, Won};
+pub use lookup::Lookup;
+pub use peer_trustees::PeerTrustees;
+pub use properties::{Indexed, Properties};
 pub use runs::{Finish, Runs, SlotAfter};
 pub use settings::Settings;
 pub use slots::{Conclusion, Held, OpenSlot, Paused, Slots, Standing};
+pub use store::{Backend, Store, open};
+pub use subscription_diffs::{SubscriptionDiffs, Through};
+pub use subscriptions::Subscriptions;
+pub use suspensions::Suspensions;
 pub use sweep::{Backlog, Batch, Candidate, Cursor, Cutoff, Expired, Page, Sweep};
+pub use trusts::Trusts;
+pub use upkeep::{Applied, Home, Identity, Incomplete, SchemaStatus, Upkeep};
+pub use watermarks::{Watermark, Watermarks};

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 /// What a batch told.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Signals {
     /// How long its transaction took.
     pub elapsed: Duration,
     /// Other transactions that waited for a lock it held.
     pub waiters: u64,
+    /// What it has cost, where the backend bills.
+    pub write_units: f64,
 }
 
 /// What batches must keep to.
@@ -62,7 +64,7 @@ mod tests {
     const BOUNDS: Bounds = Bounds { largest: 1000, target: Duration::from_millis(20) };
 
     fn after(size: u32, millis: u64, waiters: u64) -> u32 {
-        next_size(size, &Signals { elapsed: Duration::from_millis(millis), waiters }, &BOUNDS)
+        next_size(size, &Signals { elapsed: Duration::from_millis(millis), waiters, write_units: 0.0 }, &BOUNDS)
     }
 
     #[test]
@@ -104,7 +106,7 @@ mod tests {
             size in 1u32..200_000, largest in 1u32..100_000, millis in 0u64..100_000, waiters in 0u64..5,
         ) {
             let bounds = Bounds { largest, target: Duration::from_millis(20) };
-            let signals = Signals { elapsed: Duration::from_millis(millis), waiters };
+            let signals = Signals { elapsed: Duration::from_millis(millis), waiters, write_units: 0.0 };
             let next = next_size(size, &signals, &bounds);
             prop_assert!((1..=largest).contains(&next));
         }

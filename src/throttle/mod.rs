@@ -2,16 +2,18 @@
 //! batch may be, and rests here, outside of any transaction, after each batch.
 
 mod batch;
+mod budget;
 mod rate;
 mod settings;
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 pub use batch::{Bounds, Signals, next_size};
+pub use budget::Budget;
 pub use settings::Settings;
 
 use self::rate::Rate;
@@ -25,6 +27,8 @@ const FAILURE_REST: Duration = Duration::from_millis(500);
 pub enum Reason {
     /// The configured rows per second.
     Rate,
+    /// The configured capacity units per second.
+    Budget,
     /// Somebody waited for a lock that the batch held.
     LockWait,
     /// The batch took longer than it should.
@@ -35,12 +39,13 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason.
-    pub const ALL: [Self; 4] = [Self::Rate, Self::LockWait, Self::Latency, Self::Stalled];
+    pub const ALL: [Self; 5] = [Self::Rate, Self::Budget, Self::LockWait, Self::Latency, Self::Stalled];
 
     /// The word in reports and in the label `reason`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Rate => "rate",
+            Self::Budget => "budget",
             Self::LockWait => "lock_wait",
             Self::Latency => "latency",
             Self::Stalled => "stalled",
@@ -54,6 +59,7 @@ pub struct Throttle {
     settings: Settings,
     bounds: Bounds,
     rate: Option<Rate>,
+    budget: Arc<Budget>,
     state: Mutex<State>,
 }
 
@@ -65,13 +71,14 @@ struct State {
 
 impl Throttle {
     /// A pace with batches of `batch_size` rows at most and `rows_per_second` at most; 0 for no
-    /// limit.
-    pub fn new(settings: &Settings, batch_size: u32, rows_per_second: u64) -> Self {
-        let rate = (rows_per_second > 0).then(|| Rate::new(rows_per_second));
+    /// limit. What it costs comes out of `budget`.
+    pub fn new(settings: &Settings, batch_size: u32, rows_per_second: u64, budget: Arc<Budget>) -> Self {
+        let rate = (rows_per_second > 0).then(|| Rate::new(rows_per_second as f64));
         let largest = rate.as_ref().map_or(batch_size, |rate| batch_size.min(rate.largest_batch()));
+        let largest = largest.min(budget.largest_batch());
         let bounds = Bounds { largest, target: settings.batch_latency.0 };
         let state = State { size: bounds.first_size(), waited: BTreeMap::new() };
-        Self { settings: settings.clone(), bounds, rate, state: Mutex::new(state) }
+        Self { settings: settings.clone(), bounds, rate, budget, state: Mutex::new(state) }
     }
 
     /// How many rows the next batch may have.
@@ -98,14 +105,25 @@ impl Throttle {
         stop.sleep(rest).await;
         if let Some(rate) = &self.rate {
             let begun = Instant::now();
-            stop.sleep(rate.reserve(rows, begun)).await;
+            stop.sleep(rate.reserve(rows as f64, begun)).await;
             rests.push((Reason::Rate, begun.elapsed()));
+        }
+        if let Some(rest) = self.budget.after_writing(signals.write_units, stop).await {
+            rests.push((Reason::Budget, rest));
         }
         let mut state = self.state();
         for (reason, rest) in &rests {
             *state.waited.entry(*reason).or_default() += *rest;
         }
         rests
+    }
+
+    /// Rests after something was read that has cost `units`, as long as the budget takes. Returns
+    /// the reason and how long, if there was one.
+    pub async fn after_reading(&self, units: f64, stop: &Stop) -> Option<(Reason, Duration)> {
+        let rest = self.budget.after_reading(units, stop).await?;
+        *self.state().waited.entry(Reason::Budget).or_default() += rest;
+        Some((Reason::Budget, rest))
     }
 
     /// Rests after a batch that could not be done for now, before it is tried again. Returns how

@@ -9,8 +9,8 @@
 mod queue;
 mod settings;
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use chrono::DateTime;
@@ -21,8 +21,8 @@ pub use settings::Settings;
 
 use self::queue::Queue;
 use super::persist::{Step, persist};
-use super::{BACKEND, Deletes, Job, Plan, Workplace};
-use crate::model::clock;
+use super::{Deletes, Job, Place, Plan, Workplace};
+use crate::model::{BackendKind, clock};
 use crate::storage::{Error, ErrorKind, Expired, Result, Sweep};
 use crate::throttle::{self, Signals, Throttle};
 use crate::work::{Limits, Report, StopReason};
@@ -37,6 +37,7 @@ const DELETES: Deletes = Deletes { table: "attributes", reason: "expired" };
 pub struct TtlCleanup {
     settings: Settings,
     throttle: throttle::Settings,
+    place: Place,
 }
 
 /// One walk over the expired rows.
@@ -63,9 +64,9 @@ impl Pass {
 }
 
 impl TtlCleanup {
-    /// The job as `settings` want it, at the pace of `throttle`.
-    pub fn new(settings: Settings, throttle: throttle::Settings) -> Self {
-        Self { settings, throttle }
+    /// The job as `settings` want it, at the pace of `throttle`, on one of the deployment's backends.
+    pub fn new(settings: Settings, throttle: throttle::Settings, place: Place) -> Self {
+        Self { settings, throttle, place }
     }
 
     fn expired(&self, cutoff: i64, report: &mut Report) -> Expired {
@@ -135,13 +136,13 @@ impl TtlCleanup {
             pass.deleted.fetch_add(batch.deleted, Ordering::Relaxed);
             pass.skipped.fetch_add(asked as u64 - batch.deleted, Ordering::Relaxed);
             at.progress.add(batch.deleted);
-            at.metrics.rows_deleted(NAME, BACKEND, DELETES.table, DELETES.reason, batch.deleted);
+            at.metrics.rows_deleted(NAME, at.backend, DELETES.table, DELETES.reason, batch.deleted);
             tracing::debug!(job.name = NAME, worker, asked, batch.deleted, batch.waiters, batch.elapsed = ?batch.elapsed, "batch done");
-            let signals = Signals { elapsed: batch.elapsed, waiters: batch.waiters };
+            let signals = Signals { elapsed: batch.elapsed, waiters: batch.waiters, write_units: batch.write_units };
             for (reason, rest) in throttle.after(batch.deleted, &signals, at.stop).await {
-                at.metrics.throttle_wait(NAME, BACKEND, reason.name(), rest);
+                at.metrics.throttle_wait(NAME, at.backend, reason.name(), rest);
             }
-            at.metrics.throttle_batch_size(NAME, BACKEND, throttle.batch_size());
+            at.metrics.throttle_batch_size(NAME, at.backend, throttle.batch_size());
         }
         Ok(())
     }
@@ -153,12 +154,17 @@ impl Job for TtlCleanup {
         NAME
     }
 
+    fn backend(&self) -> BackendKind {
+        self.place.backend
+    }
+
     fn deletes(&self) -> Deletes {
         DELETES
     }
 
     fn plan(&self) -> Plan {
-        let Settings { enabled, schedule, window, deadline, retries, .. } = self.settings.clone();
+        let Settings { enabled, backends, schedule, window, deadline, retries, .. } = self.settings.clone();
+        let enabled = enabled && backends.iter().any(|backend| backend == self.place.backend.name());
         Plan { enabled, schedule, deadline: deadline.0, window, retries: retries.get() as u32 }
     }
 
@@ -168,7 +174,7 @@ impl Job for TtlCleanup {
 
     fn limits(&self) -> Limits {
         // When it runs is no limit of a run.
-        let Settings { enabled: _, schedule: _, window: _, retries: _, deadline, .. } = &self.settings;
+        let Settings { enabled: _, backends: _, schedule: _, window: _, retries: _, deadline, .. } = &self.settings;
         let Settings { batch_size, max_rows_per_second, workers, buckets, grace, .. } = &self.settings;
         let limits = [
             ("deadline", json!(deadline.0.as_secs_f64())),
@@ -188,6 +194,7 @@ impl Job for TtlCleanup {
             &self.throttle,
             self.settings.batch_size.get() as u32,
             self.settings.max_rows_per_second.get(),
+            Arc::clone(&self.place.budget),
         );
         let asked = clock::steady();
         let cutoff = match persist(NAME, &throttle, at, || store.cutoff(self.settings.grace.0)).await? {
@@ -200,7 +207,7 @@ impl Job for TtlCleanup {
         // Another server may have answered than the one that was asked before the run.
         if let Some(why) = at.clocks.distrust(asked, cutoff.now) {
             return Err(Error {
-                backend: BACKEND,
+                backend: at.backend,
                 op: "judge what has expired",
                 kind: ErrorKind::Other,
                 source: why.into(),

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
+use super::super::Workplace;
 use super::super::persist::{Step, persist};
-use super::super::{BACKEND, Workplace};
 use super::{DELETES, NAME};
 use crate::storage::{Candidate, Cursor, Expired, Result, Sweep};
 use crate::throttle::Throttle;
@@ -53,7 +53,10 @@ impl Reader<'_> {
                 () = at.stop.wait() => return Ok(false),
             };
             let Step::Done(page) = page else { return Ok(false) };
-            at.metrics.rows_examined(NAME, BACKEND, DELETES.table, page.examined);
+            at.metrics.rows_examined(NAME, at.backend, DELETES.table, page.examined);
+            if let Some((reason, rest)) = throttle.after_reading(page.read_units, at.stop).await {
+                at.metrics.throttle_wait(NAME, at.backend, reason.name(), rest);
+            }
             self.examined.fetch_add(page.examined, Ordering::Relaxed);
             // A place that was reserved stays good when the queue is closed; but nobody looks there
             // any more.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::model::BackendKind;
 use crate::model::setting::{self, Bounded, Problem, Span};
 
 /// When expired attributes are deleted, which, and how fast.
@@ -13,6 +14,9 @@ pub struct Settings {
     /// Whether the schedule starts it. By hand it can always be started.
     #[serde(deserialize_with = "setting::flag")]
     pub enabled: bool,
+    /// The backends on which it does: DynamoDB can expire rows by itself, at no cost.
+    #[serde(deserialize_with = "setting::list")]
+    pub backends: Vec<String>,
     /// When it runs.
     pub schedule: String,
     /// The hours when it may run; none for any time.
@@ -39,6 +43,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             enabled: true,
+            backends: vec![BackendKind::Postgresql.name().to_owned()],
             schedule: "every 15m".to_owned(),
             window: None,
             deadline: Span::secs(60 * 60),
@@ -60,6 +65,16 @@ impl Settings {
             problems.push(Problem::new(
                 "deadline",
                 format!("{} is too short for any work: write \"1s\" or more, as in \"1h\"", self.deadline),
+            ));
+        }
+        let known = BackendKind::ALL.map(BackendKind::name);
+        if self.enabled && self.backends.is_empty() {
+            problems.push(Problem::new("backends", "names no backend: name one, or write enabled = false"));
+        }
+        if let Some(unknown) = self.backends.iter().find(|backend| !known.contains(&backend.as_str())) {
+            problems.push(Problem::new(
+                "backends",
+                format!("`{unknown}` is not a backend: write {}", known.map(|name| format!("\"{name}\"")).join(" or ")),
             ));
         }
         if self.buckets.iter().any(|bucket| bucket.trim().is_empty()) {

@@ -4,8 +4,12 @@ use std::io;
 
 use super::Op;
 use super::settings::{Settings, SslMode};
-use crate::model::BackendKind;
+use crate::model::limits::{Rule, Violation};
+use crate::model::{BackendKind, Table};
 use crate::storage::{Error, ErrorKind};
+
+/// `program_limit_exceeded`: among other things, a value that an index cannot hold.
+const TOO_LARGE: &str = "54000";
 
 /// Attaches to a driver's error what was tried and what the failure means.
 pub(super) trait Context<T> {
@@ -15,20 +19,26 @@ pub(super) trait Context<T> {
 
 impl<T> Context<T> for Result<T, sqlx::Error> {
     fn op(self, op: Op) -> Result<T, Error> {
-        self.map_err(|error| {
-            let Op { phrase, .. } = op;
-            Error { backend: BackendKind::Postgresql, op: phrase, kind: kind(&error), source: reason(error) }
+        self.map_err(|error| Error {
+            backend: BackendKind::Postgresql,
+            op: op.phrase,
+            kind: kind(&error),
+            source: reason(op, error),
         })
     }
 }
 
 /// What the driver's error says, once: its own text repeats that of its source. Of a server's
 /// error only the message is kept, as the detail may hold values of rows.
-fn reason(error: sqlx::Error) -> Box<dyn std::error::Error + Send + Sync> {
+fn reason(op: Op, error: sqlx::Error) -> Box<dyn std::error::Error + Send + Sync> {
     match error {
         sqlx::Error::Io(error) => error.into(),
         sqlx::Error::Tls(error) | sqlx::Error::Configuration(error) => error,
         sqlx::Error::Database(error) => match error.code() {
+            Some(code) if code == TOO_LARGE => match too_small(op, error.message()) {
+                Some((table, attribute)) => Violation { table, attribute, rule: Rule::IndexTooSmall }.into(),
+                None => format!("{} (SQLSTATE {code})", error.message()).into(),
+            },
             Some(code) => format!("{} (SQLSTATE {code})", error.message()).into(),
             None => error.message().into(),
         },
@@ -36,11 +46,24 @@ fn reason(error: sqlx::Error) -> Box<dyn std::error::Error + Send + Sync> {
     }
 }
 
+/// The column of an index that cannot hold a value. Whatever the language of a message, the index's
+/// name is in it, but not for the longest values: then what was done tells.
+fn too_small(op: Op, message: &str) -> Option<(Table, &'static str)> {
+    let indexes: [(_, &[&str], _, _); 3] = [
+        ("\"properties_pkey\"", &["create_property", "set_property"], Table::Properties, "name"),
+        ("\"property_lookup_pkey\"", &["create_lookup"], Table::PropertyLookup, "value"),
+        ("\"idx_attributes_chain_id\"", &["set_attribute", "swap_attribute"], Table::Attributes, "data"),
+    ];
+    let named = indexes.iter().find(|(index, ..)| message.contains(index));
+    let found = named.or_else(|| indexes.iter().find(|(_, operations, ..)| operations.contains(&op.name)));
+    found.map(|(.., table, column)| (*table, *column))
+}
+
 /// Why there is no connection where none was to be had, and what can be done about it.
 pub(super) fn no_connection(settings: &Settings, op: Op, error: sqlx::Error) -> Error {
     let Settings { host, port, dbname, user, sslmode, .. } = settings;
     let (kind, remedy) = (kind(&error), remedy(&error, *sslmode));
-    let mut why = format!("no connection to {dbname} on {host}:{port} as {user}: {}", reason(error));
+    let mut why = format!("no connection to {dbname} on {host}:{port} as {user}: {}", reason(op, error));
     if let Some(remedy) = remedy {
         why.push_str(": ");
         why.push_str(remedy);
@@ -100,9 +123,14 @@ fn kind(error: &sqlx::Error) -> ErrorKind {
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed => ErrorKind::Unavailable,
         sqlx::Error::Database(error) => match error.code().as_deref() {
-            // query_canceled, lock_not_available, idle_in_transaction_session_timeout, deadlock_detected,
-            // serialization_failure
-            Some("57014" | "55P03" | "25P03" | "40P01" | "40001") => ErrorKind::Timeout,
+            // query_canceled, lock_not_available, idle_in_transaction_session_timeout
+            Some("57014" | "55P03" | "25P03") => ErrorKind::Timeout,
+            // deadlock_detected, serialization_failure
+            Some("40P01" | "40001") => ErrorKind::Conflict,
+            // string_data_right_truncation, numeric_value_out_of_range, datetime_field_overflow,
+            // character_not_in_repertoire, untranslatable_character, foreign_key_violation (the look-up entry of
+            // an actor that is not there), program_limit_exceeded (what an index cannot hold)
+            Some("22001" | "22003" | "22008" | "22021" | "22P05" | "23503" | "54000") => ErrorKind::Limit,
             Some("42501") => ErrorKind::Denied,
             Some(code) if code.starts_with("28") => ErrorKind::Denied,
             // invalid_catalog_name: no such database; read_only_sql_transaction: a standby answers

@@ -1,23 +1,10 @@
 //! Who a deployment is, so that a clone is not taken for the original.
 
-use serde::Serialize;
 use sqlx::Row;
-use uuid::Uuid;
 
 use super::error::Context;
 use super::{Op, Postgres};
-use crate::storage::Result;
-
-/// The identity of a deployment on PostgreSQL.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Identity {
-    /// Random, made when the daemon first saw the deployment.
-    pub id: Uuid,
-    /// The cluster it was first seen on: `pg_control_system()`.
-    pub system_identifier: i64,
-    /// The database it was first seen in.
-    pub database: String,
-}
+use crate::storage::{Home, Identity, Result};
 
 impl Postgres {
     /// The deployment's identity, made now if it has none yet.
@@ -25,7 +12,7 @@ impl Postgres {
     /// # Errors
     ///
     /// [`ErrorKind::Schema`](crate::storage::ErrorKind::Schema) when our own schema is missing.
-    pub async fn identity(&self) -> Result<Identity> {
+    pub(super) async fn read_identity(&self) -> Result<Identity> {
         const OP: Op = Op { name: "identity", phrase: "read the deployment's identity" };
         self.measured(OP, async {
             let place = self.place().await?;
@@ -48,8 +35,7 @@ impl Postgres {
             tx.commit().await?;
             Ok(Identity {
                 id: row.try_get(0).op(OP)?,
-                system_identifier: row.try_get(1).op(OP)?,
-                database: row.try_get(2).op(OP)?,
+                home: Home::Postgresql { system_identifier: row.try_get(1).op(OP)?, database: row.try_get(2).op(OP)? },
             })
         })
         .await

@@ -4,18 +4,33 @@
 //! pooler in transaction mode anything that outlives a transaction reaches other clients, and
 //! sqlx would be handed the answers to theirs.
 
+mod actors;
+mod again;
+mod attributes;
+mod bulk;
 mod cancel;
 mod connect;
 mod error;
 mod identity;
 mod leases;
+mod lookup;
+mod peer_trustees;
+mod properties;
+mod record;
+mod rows;
 mod runs;
 mod schema;
 mod settings;
 mod slots;
 mod statements;
+mod subscription_diffs;
+mod subscriptions;
+mod suspensions;
 mod sweep;
 mod transaction;
+mod trusts;
+mod upkeep;
+mod watermarks;
 
 use std::fmt;
 use std::sync::Arc;
@@ -29,7 +44,6 @@ use sqlx::{Row, SqlSafeStr};
 use tokio::sync::{Mutex, OnceCell};
 
 pub use connect::Login;
-pub use identity::Identity;
 pub use schema::{Applied, SchemaStatus};
 pub use settings::{PoolSettings, Settings, SslMode};
 
@@ -37,38 +51,17 @@ use self::error::{Context, no_connection, refused};
 use self::statements::{Bounds, Statements};
 use self::transaction::{List, Transaction};
 use crate::metrics::Metrics;
-use crate::model::BackendKind;
-use crate::storage::{ErrorKind, Result};
+use crate::model::{BackendKind, Indexing};
+use crate::storage::{ErrorKind, Result, operations};
 
-/// What is measured, by the label `op`.
-const OPERATIONS: &[&str] = &[
-    "any_expired",
-    "apply_schema",
-    "backlog",
-    "begin_schedule",
-    "cancel",
-    "claim",
-    "connect",
-    "count_expired",
-    "cutoff",
-    "delete_expired",
-    "end_schedule",
-    "expired",
-    "finish",
-    "forget",
-    "history",
-    "identity",
-    "last_success",
-    "pass",
-    "passed",
-    "pause",
-    "renew",
-    "resume",
-    "schema",
-    "standing",
-    "time",
-    "touch",
-    "turn_back",
+/// How what the daemon does can fail: counted from zero on.
+const FAILURES: &[ErrorKind] = &[
+    ErrorKind::Unavailable,
+    ErrorKind::Timeout,
+    ErrorKind::Denied,
+    ErrorKind::Schema,
+    ErrorKind::Fenced,
+    ErrorKind::Other,
 ];
 
 /// A connection that has been closed at its other end says so within this.
@@ -90,6 +83,7 @@ pub struct Postgres {
     bounds: Bounds,
     /// Where the application's tables are; known from the first answer of the server on.
     place: OnceCell<Arc<Place>>,
+    indexing: Indexing,
     metrics: Arc<Metrics>,
 }
 
@@ -106,12 +100,14 @@ struct Place {
     /// Their schema, which is also what our own state knows the deployment by.
     schema: String,
     statements: Statements,
+    /// Whether they have been seen to include the look-up table.
+    has_lookup: AtomicBool,
 }
 
 /// An operation.
 #[derive(Clone, Copy, Debug)]
 struct Op {
-    /// Its label `op`, one of [`OPERATIONS`].
+    /// Its label `op`, listed in `storage/operations.rs`.
     name: &'static str,
     /// What it does, as a verb phrase for errors.
     phrase: &'static str,
@@ -145,7 +141,11 @@ impl Postgres {
     ///
     /// When the settings cannot be made into connection options.
     pub fn new(settings: Settings, lease: Duration, metrics: Arc<Metrics>) -> Result<Self> {
-        metrics.register_store(BackendKind::Postgresql, OPERATIONS, &ErrorKind::ALL.map(ErrorKind::name));
+        metrics.register_store(
+            BackendKind::Postgresql,
+            &[operations::DAEMON, &[operations::CANCEL]].concat(),
+            FAILURES.iter().map(|kind| kind.name()),
+        );
         let login = Login::new(&settings)?;
         let pool = connect::pool(&settings, login.clone());
         let reserved = connect::reserved(lease / 4, login);
@@ -153,7 +153,14 @@ impl Postgres {
         let bounds = Bounds { statement: lease / 2, lock: lease / 4, idle: lease / 4 };
         let open = List::default();
         let (answers, refusal) = (AtomicBool::new(true), Mutex::new(None));
-        Ok(Self { settings, pool, reserved, open, answers, refusal, bounds, place: OnceCell::new(), metrics })
+        let (place, indexing) = (OnceCell::new(), Indexing::default());
+        Ok(Self { settings, pool, reserved, open, answers, refusal, bounds, place, indexing, metrics })
+    }
+
+    /// The same store, finding actors by what they store as `indexing` says.
+    #[must_use]
+    pub fn indexed(self, indexing: Indexing) -> Self {
+        Self { indexing, ..self }
     }
 
     /// Connects once, outside the pool, and says what is wrong when that fails.
@@ -303,7 +310,8 @@ impl Postgres {
                 "public" => self.find_tables().await?,
                 named => named.to_owned(),
             };
-            Ok(Arc::new(Place { statements: Statements::new(&schema), schema }))
+            let (statements, has_lookup) = (Statements::new(&schema), AtomicBool::new(false));
+            Ok(Arc::new(Place { schema, statements, has_lookup }))
         });
         place.await.cloned()
     }
@@ -324,7 +332,7 @@ impl Postgres {
 
     /// Runs `work` and measures it as `op`.
     async fn measured<T>(&self, op: Op, work: impl Future<Output = Result<T>>) -> Result<T> {
-        debug_assert!(OPERATIONS.contains(&op.name), "{} is not among the operations that begin at zero", op.name);
+        debug_assert!(operations::is_listed(op.name), "{} is not listed", op.name);
         let begun = Instant::now();
         let result = work.await;
         self.metrics.store_operation(BackendKind::Postgresql, op.name, begun.elapsed());

@@ -13,8 +13,11 @@ use crate::model::schema::{self, REVISIONS};
 use crate::storage::{ErrorKind, Result};
 
 /// Our own migrations, oldest first. The number of a migration is its place, counted from 1.
-const OWN: &[&str] =
-    &[include_str!("../../../migrations/maintd/01_runs.sql"), include_str!("../../../migrations/maintd/02_slots.sql")];
+const OWN: &[&str] = &[
+    include_str!("../../../migrations/maintd/01_runs.sql"),
+    include_str!("../../../migrations/maintd/02_slots.sql"),
+    include_str!("../../../migrations/maintd/03_moving.sql"),
+];
 
 /// What the schemas of a deployment are like.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -14,10 +14,10 @@ use crate::storage::{Backlog, Batch, Candidate, Cursor, Cutoff, ErrorKind, Expir
 
 /// Reading ahead locks nothing and changes nothing, so it need not end within the lease; it may
 /// have to walk over what earlier runs left dead while somebody holds an old snapshot.
-const READING: Bounds = Bounds { statement: 30_000, lock: 1_000, idle: 2_000 };
+pub(super) const READING: Bounds = Bounds { statement: 30_000, lock: 1_000, idle: 2_000 };
 
 /// Counting for people may take longer than a batch, but not for ever.
-const COUNTING: Bounds = Bounds { statement: 60_000, lock: 1_000, idle: 10_000 };
+pub(super) const COUNTING: Bounds = Bounds { statement: 60_000, lock: 1_000, idle: 10_000 };
 
 /// The gauge of the backlog is worth two seconds of the server's time, not more.
 const MEASURING: Bounds = Bounds { statement: 2_000, lock: 500, idle: 2_000 };
@@ -40,7 +40,11 @@ impl Sweep for Postgres {
         const OP: Op = Op { name: "expired", phrase: "read expired attributes" };
         self.measured(OP, async {
             let place = self.place().await?;
-            let (ttl, tid) = cursor.0.clone().unwrap_or((i64::MIN, "(0,0)".to_owned()));
+            let (ttl, tid) = match &cursor.0 {
+                Some(place) => place.split_once(' ').unwrap_or((place, "(0,0)")),
+                None => ("", "(0,0)"),
+            };
+            let ttl: i64 = ttl.parse().unwrap_or(i64::MIN);
             let mut tx = self.begin_within(READING, OP).await?;
             // The order of the index is the point: never anything but a walk along it, whatever
             // the statistics say.
@@ -63,7 +67,8 @@ impl Sweep for Postgres {
             if let Some(last) = rows.last()
                 && rows.len() >= limit as usize
             {
-                page.next = Some(Cursor(Some((last.try_get(1).op(OP)?, last.try_get(0).op(OP)?))));
+                let (tid, ttl): (String, i64) = (last.try_get(0).op(OP)?, last.try_get(1).op(OP)?);
+                page.next = Some(Cursor(Some(format!("{ttl} {tid}"))));
             }
             for row in &rows {
                 if row.try_get(2).op(OP)? {
@@ -110,7 +115,12 @@ impl Sweep for Postgres {
                 )
                 .await?;
             tx.commit().await?;
-            Ok(Batch { deleted: count(&row, 0, OP)?, waiters: count(&row, 1, OP)?, elapsed: begun.elapsed() })
+            Ok(Batch {
+                deleted: count(&row, 0, OP)?,
+                waiters: count(&row, 1, OP)?,
+                elapsed: begun.elapsed(),
+                write_units: 0.0,
+            })
         })
         .await
     }

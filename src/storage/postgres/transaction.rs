@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use chrono::{DateTime, Utc};
 use sqlx::pool::PoolConnection;
 use sqlx::postgres::{PgPool, PgRow, Postgres as Driver};
 use sqlx::{Row, SqlSafeStr};
@@ -51,7 +52,8 @@ impl Transaction {
         let answer = within(bounds.answer(), begin.fetch_all(&mut *tx.connection)).await;
         let rows = tx.learn(answer).await?;
         if let Some(row) = rows.first() {
-            let begun = Begun { backend: row.try_get(0).op(op)?, microseconds: row.try_get(1).op(op)? };
+            let begun: DateTime<Utc> = row.try_get(1).op(op)?;
+            let begun = Begun { backend: row.try_get(0).op(op)?, microseconds: begun.timestamp_micros() };
             tx.listed = Some(list.add(begun));
         }
         tx.fault(Step::Begin, "after").await?;
@@ -96,11 +98,37 @@ impl Transaction {
         self.fault(step, "after").await
     }
 
+    /// The rows of `query`, which alone is undone when the server refuses it for one of these
+    /// reasons, by SQLSTATE; then none. Any other error ends the transaction as ever.
+    pub(super) async fn attempt(&mut self, query: Statement<'_>, reasons: &[&str]) -> Result<Option<Vec<PgRow>>> {
+        self.run(statements::SAVEPOINT).await?;
+        let step = self.next().await?;
+        let rows = match within(self.bounds.answer(), query.fetch_all(&mut *self.connection)).await {
+            Some(Err(sqlx::Error::Database(error)))
+                if error.code().is_some_and(|code| reasons.contains(&code.as_ref())) =>
+            {
+                self.run(statements::UNDO).await?;
+                return Ok(None);
+            }
+            answer => self.learn(answer).await?,
+        };
+        self.fault(step, "after").await?;
+        self.run(statements::RELEASE).await?;
+        Ok(Some(rows))
+    }
+
     /// Ends it. When this fails nobody knows whether it was committed.
     pub(super) async fn commit(mut self) -> Result<()> {
         self.fault(Step::Commit, "before").await?;
         self.end(statements::COMMIT).await?;
         self.fault(Step::Commit, "after").await
+    }
+
+    /// Has it end by itself: what was only read does not depend on how. Until its end has been
+    /// confirmed it can be cancelled, and its connection serves nobody else.
+    pub(super) fn let_go(self) {
+        // A connection that fails now is closed, like any other.
+        tokio::spawn(async move { self.commit().await.ok() });
     }
 
     /// Ends it without a trace.

@@ -1,9 +1,17 @@
 //! The statements that name the application's tables, built once for its schema. This is the only
 //! place where SQL is put together from parts.
 
+mod build;
+mod bulk;
+mod tables;
+
 use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
+
+use self::build::Builder;
+pub(super) use self::bulk::Bulk;
+pub(super) use self::tables::Tables;
 
 /// Statements for the tables of one schema.
 #[derive(Clone, Debug)]
@@ -22,12 +30,17 @@ pub(super) struct Statements {
     pub(super) touch: SqlStr,
     /// The application's schema revisions.
     pub(super) revisions: SqlStr,
+    /// What an application does with its tables.
+    pub(super) tables: Tables,
+    /// What a daemon does with whole tables.
+    pub(super) bulk: Bulk,
 }
 
 impl Statements {
     /// The statements for the tables in `schema`.
     pub(super) fn new(schema: &str) -> Self {
         let schema = quote_identifier(schema);
+        let build = Builder::new(&schema);
         let attributes = format!("{schema}.attributes");
         let sql = |text: String| AssertSqlSafe(text).into_sql_str();
         Self {
@@ -81,6 +94,8 @@ impl Statements {
             // Takes the table's lock and reads nothing, however much lies dead at its beginning.
             touch: sql(format!("/* touch */ SELECT count(*) FROM (SELECT FROM {attributes} LIMIT 0) AS none")),
             revisions: sql(format!("/* revisions */ SELECT version_num FROM {schema}.alembic_version ORDER BY 1")),
+            tables: Tables::new(&build),
+            bulk: Bulk::new(&build),
         }
     }
 }
@@ -122,16 +137,23 @@ pub(super) fn create_schema(schema: &str) -> SqlStr {
 pub(super) const COMMIT: &str = "COMMIT";
 pub(super) const ROLLBACK: &str = "ROLLBACK";
 
+/// A part of a transaction that can be undone by itself.
+pub(super) const SAVEPOINT: &str = "SAVEPOINT attempt";
+pub(super) const RELEASE: &str = "RELEASE SAVEPOINT attempt";
+pub(super) const UNDO: &str = "ROLLBACK TO SAVEPOINT attempt; RELEASE SAVEPOINT attempt";
+
 /// The begin of a transaction whose statements are bounded, in one round trip. `SET LOCAL`
 /// survives a pooler in transaction mode; `SET` would reach other clients. The role may have another
-/// isolation level by default, in which what others have changed would be an error. The answer is how
-/// `pg_stat_activity` knows the transaction: backend and microseconds since the epoch.
+/// isolation level by default, in which what others have changed would be an error, or another way of
+/// writing times, which we read and write as text. The answer is how `pg_stat_activity` knows the
+/// transaction: backend and the time it began.
 pub(super) fn begin(bounds: Bounds) -> SqlStr {
     let Bounds { statement, lock, idle } = bounds;
     AssertSqlSafe(format!(
         "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; SET LOCAL statement_timeout = {statement}; SET LOCAL lock_timeout = {lock}; \
          SET LOCAL idle_in_transaction_session_timeout = {idle}; \
-         SELECT pg_backend_pid(), (extract(epoch FROM now()) * 1000000)::bigint"
+         SET LOCAL DateStyle = 'ISO, YMD'; SET LOCAL TimeZone = 'UTC'; \
+         SELECT pg_backend_pid(), now()"
     ))
     .into_sql_str()
 }

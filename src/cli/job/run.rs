@@ -1,0 +1,124 @@
+//! `job run`: one job, now.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use serde_json::json;
+
+use super::super::output::{Output, table};
+use super::super::progress::Bar;
+use super::super::{DONE, FAILED, REMAINS};
+use super::{outcome, time};
+use crate::config::Config;
+use crate::daemon::{Parts, Signals};
+use crate::jobs::Job;
+use crate::runner::{Ran, Start};
+use crate::storage::{Held, Paused};
+use crate::work::{Outcome, Progress, Report, Run, Stop, StopReason};
+
+/// Says what a run would do.
+pub(super) async fn preview(job: &Arc<dyn Job>, config: &Config, output: &Output) -> anyhow::Result<u8> {
+    let runner = Parts::connected(config).await?.runner(job.backend())?;
+    let report = job.preview(&*runner.store).await?;
+    let more = report.more;
+    output.either(
+        &json!({ "job": job.name(), "backend": job.backend(), "dry_run": true, "report": report }),
+        || {
+            let buckets = report.buckets.unwrap_or_default();
+            let total: u64 = buckets.values().sum();
+            let mut rows: Vec<[String; 2]> =
+                buckets.into_iter().map(|(bucket, rows)| [bucket, rows.to_string()]).collect();
+            rows.push(["all".to_owned(), total.to_string()]);
+            let mut text = table(["bucket", "expired rows"], rows);
+            text.push_str(&format!(
+                "\nRows with a TTL before {} would be deleted; nothing was.\n",
+                time(report.cutoff)
+            ));
+            text
+        },
+    )?;
+    Ok(if more { REMAINS } else { DONE })
+}
+
+/// Runs the job and waits for its end.
+pub(super) async fn run_now(job: &Arc<dyn Job>, config: &Config, output: &Output) -> anyhow::Result<u8> {
+    let mut signals = Signals::new().context("cannot listen for signals")?;
+    let runner = Parts::connected(config).await?.runner(job.backend())?;
+    let stop = Stop::new();
+    let progress = Progress::new();
+    // An estimate is enough; without one the bar counts without an end.
+    if let Ok(backlog) = runner.store.backlog().await
+        && !backlog.capped
+    {
+        progress.expect(backlog.expired_rows);
+    }
+    let mut running = tokio::spawn({
+        let (runner, job, stop, progress) = (Arc::clone(&runner), Arc::clone(job), stop.clone(), progress.clone());
+        async move { runner.run(&job, Start::Manual, &stop, &progress).await }
+    });
+    let bar = Bar::show(job.name(), progress);
+    let ran = loop {
+        tokio::select! {
+            ran = &mut running => break ran,
+            _ = signals.next() => {
+                if stop.requested().is_some() {
+                    anyhow::bail!("interrupted: what the last batch had not committed is undone by the server");
+                }
+                stop.request(StopReason::Shutdown);
+            }
+        }
+    };
+    bar.clear().await;
+    match ran?? {
+        Ran::Ended(run) => {
+            let code = match run.outcome {
+                Some(Outcome::Succeeded) => DONE,
+                Some(Outcome::Partial) => REMAINS,
+                _ => FAILED,
+            };
+            output.either(&*run, || summary(&run))?;
+            Ok(code)
+        }
+        Ran::Held(Held { holder, since }) => {
+            anyhow::bail!(
+                "{} is being run by {holder} since {}; try again when it is done",
+                job.name(),
+                time(Some(since))
+            )
+        }
+        Ran::Paused(Paused { by, since }) => {
+            anyhow::bail!(
+                "{0} is paused by {by} since {1}; `job resume {0}` lets it run",
+                job.name(),
+                time(Some(since))
+            )
+        }
+        Ran::Refused(_, why) => anyhow::bail!("{} does not run: {why}", job.name()),
+        // Only what has a slot can find it moved.
+        Ran::Moved | Ran::Stopped => anyhow::bail!("interrupted before {} had begun", job.name()),
+    }
+}
+
+fn summary(run: &Run) -> String {
+    let Report { examined, deleted, skipped, batches, cutoff, more, stopped, .. } = &run.report;
+    let mut text = table(
+        ["run", &run.run_id.to_string()],
+        [
+            ["outcome", outcome(run)].map(str::to_owned),
+            ["took".to_owned(), run.seconds().map(|seconds| format!("{seconds:.2} s")).unwrap_or_default()],
+            ["cutoff".to_owned(), time(*cutoff)],
+            ["rows examined".to_owned(), examined.to_string()],
+            ["rows deleted".to_owned(), deleted.to_string()],
+            ["rows passed over".to_owned(), skipped.to_string()],
+            ["batches".to_owned(), batches.to_string()],
+            ["work remains", if *more { "yes" } else { "no" }].map(str::to_owned),
+        ],
+    );
+    if let Some(why) = stopped {
+        text.push_str(&format!("\nIt ended early: {why}.\n"));
+    }
+    if let Some(error) = &run.error {
+        text.push_str(&format!("\nIt failed: {error}\n"));
+    }
+    text
+}

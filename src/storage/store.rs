@@ -1,0 +1,82 @@
+//! A store with everything that it can do.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::dynamodb::{self, DynamoDb};
+use super::postgres::Postgres;
+use super::settings::Settings;
+use super::{
+    Actors, Attributes, Bulk, Leases, Lookup, PeerTrustees, Properties, Result, Runs, Slots, SubscriptionDiffs,
+    Subscriptions, Suspensions, Sweep, Trusts, Upkeep, Watermarks,
+};
+use crate::metrics::Metrics;
+use crate::model::BackendKind;
+
+/// Everything that both backends can do, with the same meaning. What only one can do is on its own
+/// type.
+pub trait Store:
+    Actors
+    + Attributes
+    + Bulk
+    + Leases
+    + Lookup
+    + PeerTrustees
+    + Properties
+    + Runs
+    + Slots
+    + SubscriptionDiffs
+    + Subscriptions
+    + Suspensions
+    + Sweep
+    + Trusts
+    + Upkeep
+    + Watermarks
+    + std::fmt::Debug
+{
+}
+
+impl Store for Postgres {}
+impl Store for DynamoDb {}
+
+/// A store of either kind, as it is.
+#[derive(Clone, Debug)]
+pub enum Backend {
+    /// On PostgreSQL.
+    Postgresql(Arc<Postgres>),
+    /// On DynamoDB.
+    Dynamodb(Arc<DynamoDb>),
+}
+
+impl Backend {
+    /// What it can do as a store of any kind.
+    pub fn store(&self) -> Arc<dyn Store> {
+        match self {
+            Self::Postgresql(store) => Arc::clone(store) as Arc<dyn Store>,
+            Self::Dynamodb(store) => Arc::clone(store) as Arc<dyn Store>,
+        }
+    }
+}
+
+/// The stores that `settings` name, in their order. Connects to nothing. What they do while they hold
+/// a lease is bounded by its length, `lease`.
+///
+/// # Errors
+///
+/// When the settings cannot be made into connection options.
+pub fn open(settings: &Settings, lease: Duration, metrics: &Arc<Metrics>) -> Result<Vec<Backend>> {
+    let open = |kind: BackendKind| {
+        let metrics = Arc::clone(metrics);
+        Ok(match kind {
+            BackendKind::Postgresql => {
+                let store = Postgres::new(settings.postgresql.clone(), lease, metrics)?;
+                Backend::Postgresql(Arc::new(store.indexed(settings.indexing())))
+            }
+            BackendKind::Dynamodb => {
+                let store = DynamoDb::new(settings.dynamodb.clone(), dynamodb::Login::Chain, lease, metrics);
+                Backend::Dynamodb(Arc::new(store.indexed(settings.indexing())))
+            }
+        })
+    };
+    settings.kinds().into_iter().map(open).collect()
+}
