@@ -5,6 +5,7 @@ mod harness;
 mod chaos;
 mod cli;
 mod config;
+mod conformance;
 mod daemon;
 mod deploy;
 mod documents;

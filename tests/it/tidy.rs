@@ -57,7 +57,10 @@ fn some_libraries_are_named_in_their_own_rooms_only() {
     let homes: BTreeMap<&str, &[&str]> = BTreeMap::from([
         // The demo plays the application, which has its own connection.
         ("sqlx", ["src/storage/postgres", "src/demo"].as_slice()),
-        ("AssertSqlSafe", ["src/storage/postgres/statements.rs"].as_slice()),
+        ("aws_sdk_dynamodb", ["src/storage/dynamodb"].as_slice()),
+        ("aws_config", ["src/storage/dynamodb/client.rs"].as_slice()),
+        ("dynoxide", ["src/demo/dynamodb.rs"].as_slice()),
+        ("AssertSqlSafe", ["src/storage/postgres/statements"].as_slice()),
         ("figment", ["src/config"].as_slice()),
         ("tokio_cron_scheduler", ["src/schedule/bell.rs"].as_slice()),
         ("hyper", ["src/http"].as_slice()),
@@ -76,6 +79,20 @@ fn some_libraries_are_named_in_their_own_rooms_only() {
     }
 }
 
+/// Two providers of TLS in one process panic when they are first used, and a second HTTP stack would be
+/// one that nobody maintains.
+#[test]
+fn there_is_one_tls_and_one_http() {
+    let lock = fs::read_to_string(root().join("Cargo.lock")).expect("Cargo.lock");
+    let count = |name: &str| lock.matches(&format!("\nname = \"{name}\"\n")).count();
+    for only in ["rustls", "ring", "hyper", "h2", "http"] {
+        assert_eq!(count(only), 1, "{only}");
+    }
+    for none in ["aws-lc-rs", "aws-lc-sys", "native-tls", "openssl", "openssl-sys"] {
+        assert_eq!(count(none), 0, "{none}");
+    }
+}
+
 /// A program that is started must not answer the service manager in the daemon's place.
 #[test]
 fn programs_are_started_without_what_is_ours_alone() {
@@ -85,6 +102,18 @@ fn programs_are_started_without_what_is_ours_alone() {
         found += 1;
     }
     assert!(found > 0);
+}
+
+/// Neither backend knows of the other.
+#[test]
+fn the_backends_are_kept_apart() {
+    for (path, text) in sources("src/storage") {
+        for (room, other) in [("postgres", "dynamodb"), ("dynamodb", "postgres")] {
+            let names_it = [format!("storage::{other}"), format!("{other}::")].iter().any(|name| text.contains(name));
+            let is_there = path.starts_with(format!("src/storage/{room}"));
+            assert!(!is_there || !names_it, "{} names {other}", path.display());
+        }
+    }
 }
 
 #[test]

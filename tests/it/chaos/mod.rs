@@ -1,5 +1,6 @@
 //! What nobody wishes for, and what must hold all the same.
 
+mod dynamodb;
 mod faults;
 mod kills;
 mod network;

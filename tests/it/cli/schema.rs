@@ -14,7 +14,7 @@ async fn an_empty_database_is_brought_to_the_newest_revision() {
     insta::assert_snapshot!("schema_apply", maintd(&db, &["schema", "apply"]).stdout);
     insta::assert_snapshot!("schema_complete", status());
     let again = maintd(&db, &["schema", "apply"]);
-    assert_eq!((again.code, again.stdout.as_str()), (0, "nothing to do: both schemas are at their newest revision\n"));
+    assert_eq!((again.code, again.stdout.as_str()), (0, "nothing to do: everything is at its newest revision\n"));
     assert_eq!(alembic(&db, &["current"]).await.trim(), format!("{HEAD} (head)"));
 }
 
@@ -32,7 +32,7 @@ async fn both_commands_have_their_documents() {
     assert!(document["problem"].as_str().unwrap().contains("schema apply"));
 
     let applied = maintd(&db, &["schema", "apply", "--json"]).json();
-    let expected = serde_json::json!({ "revisions": [REVISIONS[5].id, REVISIONS[6].id], "maintd": [1, 2] });
+    let expected = serde_json::json!({ "revisions": [REVISIONS[5].id, REVISIONS[6].id], "maintd": [1, 2, 3] });
     assert_eq!(applied["applied"]["postgresql"], expected);
     let status = maintd(&db, &["schema", "status", "--json"]);
     assert_eq!((status.code, &status.json()["problem"]), (0, &serde_json::Value::Null));

@@ -122,7 +122,8 @@ fn an_unknown_key_is_told() {
         "[storage]\nbackend = \"postgresql\"",
         "[storage]\nhost = \"db\"",
         "[storage.postgres]\nhost = \"db\"",
-        "[storage.dynamodb]\nregion = \"eu-north-1\"",
+        "[storage.dynamodb]\nprefix = \"prod\"",
+        "[storage.dynamo]\nregion = \"eu-north-1\"",
         "[postgresql]\nhost = \"db\"",
         "[jobs.ttl-cleanup]\nenabled = false",
         "[jobs.vacuum]\nenabled = true",
@@ -146,6 +147,13 @@ fn an_unknown_key_is_told() {
 #[test]
 fn conflicting_keys_are_told() {
     let told = in_file(&[
+        "[jobs.ttl_cleanup]\nbackends = [\"mysql\"]",
+        "[jobs.ttl_cleanup]\nbackends = []",
+        "[jobs.ttl_cleanup]\nbackends = [\"postgresql\", \"dynamodb\"]",
+        "[storage.dynamodb]\ntable_prefix = \"my prefix\"",
+        "[storage.dynamodb]\nregion = \" \"",
+        "[storage.dynamodb]\nendpoint_url = \"localhost:8000\"",
+        "[storage.dynamodb]\nendpoint_url = \"http://key:hunter2@localhost:8000\"",
         "[storage.postgresql]\npassword = \"x\"\npassword_file = \"/run/secrets/pw\"",
         "[storage.postgresql]\nsslmode = \"disable\"\nsslrootcert = \"DIR/ca.pem\"",
         "[storage.postgresql]\nsslmode = \"require\"\nsslrootcert = \"DIR/ca.pem\"",
@@ -229,7 +237,8 @@ fn a_wrong_backend_is_told() {
         ("backends = [\"postgresql\", \"postgresql\"]", file("[storage]\nbackends = [\"postgresql\", \"postgresql\"]")),
         ("backends = [\"postgresql\", \"mysql\"]", file("[storage]\nbackends = [\"postgresql\", \"mysql\"]")),
         ("backends = 5", file("[storage]\nbackends = 5")),
-        ("DATABASE_BACKEND=dynamodb", Setup::new().env("DATABASE_BACKEND", "dynamodb")),
+        ("DATABASE_BACKEND=dynamo", Setup::new().env("DATABASE_BACKEND", "dynamo")),
+        ("backends = [\"DynamoDB\"]", file("[storage]\nbackends = [\"DynamoDB\"]")),
         ("DATABASE_BACKEND=PostgreSQL", Setup::new().env("DATABASE_BACKEND", "PostgreSQL")),
         ("DATABASE_BACKEND=postgresql,dynamodb", Setup::new().env("DATABASE_BACKEND", "postgresql,dynamodb")),
         ("MAINTD_STORAGE__BACKENDS=", Setup::new().env("MAINTD_STORAGE__BACKENDS", "")),

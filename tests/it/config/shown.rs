@@ -88,6 +88,7 @@ fn the_example_names_every_key_and_no_other() {
             "deployment.name",
             "jobs.ttl_cleanup.window",
             "storage.backends",
+            "storage.dynamodb.endpoint_url",
             "storage.postgresql.password",
             "storage.postgresql.password_file",
             "storage.postgresql.sslrootcert",
@@ -123,7 +124,7 @@ fn the_examples_without_a_default_can_be_used() {
     let text = config::EXAMPLE.replace("# e.g. ", "").replace("/run/secrets/actingweb-maintd", "DIR/pw");
     let text = text.replace("password = ", "#password = ").replace("/etc/ssl/certs/postgresql.pem", "DIR/ca.pem");
     let setup = Setup::new().with_file("ca.pem", b"-----BEGIN CERTIFICATE-----", 0o600).with_file("pw", b"x", 0o600);
-    assert_eq!(setup.file(&text).loaded().origins.len(), 6);
+    assert_eq!(setup.file(&text).loaded().origins.len(), 7);
 }
 
 #[test]

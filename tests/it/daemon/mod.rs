@@ -2,6 +2,7 @@
 
 mod crash;
 mod database;
+mod dynamodb;
 mod replicas;
 mod schedule;
 mod schema;

@@ -1,3 +1,4 @@
+mod aws;
 mod kubernetes;
 mod notify;
 mod unit;

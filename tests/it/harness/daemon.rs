@@ -15,6 +15,7 @@ use serde_json::Value;
 use tempfile::NamedTempFile;
 
 use super::cluster::TestDb;
+use super::dynamodb::TestTables;
 
 /// How long anything may take that a test waits for; a slow, loaded machine included.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -41,6 +42,24 @@ impl Maintd {
             .env("PG_DB_PORT", port.to_string())
             .env("PG_DB_NAME", dbname)
             .env("PG_DB_USER", "postgres")
+    }
+
+    /// Beside an application on a test's tables.
+    pub(crate) fn beside(tables: &TestTables) -> Self {
+        Self::bare().env("DATABASE_BACKEND", "dynamodb").to(tables)
+    }
+
+    /// And beside one on a test's tables as well.
+    pub(crate) fn and(self, tables: &TestTables) -> Self {
+        self.env("MAINTD_STORAGE__BACKENDS", "postgresql,dynamodb").to(tables)
+    }
+
+    fn to(self, tables: &TestTables) -> Self {
+        self.env("AWS_DB_HOST", tables.emulator().endpoint())
+            .env("AWS_DB_PREFIX", tables.prefix())
+            // Anybody is let in.
+            .env("AWS_ACCESS_KEY_ID", "test")
+            .env("AWS_SECRET_ACCESS_KEY", "test")
     }
 
     /// Beside nothing.

@@ -3,8 +3,11 @@
 pub(crate) mod clock;
 pub(crate) mod cluster;
 pub(crate) mod daemon;
+pub(crate) mod dynamodb;
+pub(crate) mod dynamodb_proxy;
 pub(crate) mod fleet;
 pub(crate) mod ledger;
+pub(crate) mod ministack;
 pub(crate) mod pooler;
 pub(crate) mod private;
 pub(crate) mod proxy;

@@ -7,15 +7,17 @@ use actingweb_maintd::metrics::Metrics;
 use actingweb_maintd::runner::{
     Board, ClockSettings, Clocks, HistorySettings, LeaseSettings, Ran, Runner, Running, Start,
 };
-use actingweb_maintd::storage::postgres::Postgres;
+use actingweb_maintd::storage::Store;
 use actingweb_maintd::throttle;
 use actingweb_maintd::work::{Progress, Run, Stop};
 use tokio::sync::watch;
 
 /// A runner on `store` and what it counts into.
-pub(crate) fn runner(store: &Arc<Postgres>) -> Runner {
+pub(crate) fn runner<S: Store + 'static>(store: &Arc<S>) -> Runner {
+    let store = Arc::clone(store) as Arc<dyn Store>;
     Runner {
-        store: Arc::clone(store),
+        backend: store.backend(),
+        store,
         metrics: Arc::new(Metrics::new("test", "test")),
         board: Board::default(),
         clocks: Clocks::new(&ClockSettings::default()),
@@ -40,7 +42,8 @@ pub(crate) async fn clean_up_until(
     stop: &Stop,
     progress: &Progress,
 ) -> Run {
-    let job = jobs::registry(&jobs::Settings { ttl_cleanup: settings }, &throttle).remove(0);
+    let place = jobs::Place::on(runner.backend);
+    let job = jobs::registry(&jobs::Settings { ttl_cleanup: settings }, &throttle, &[place]).remove(0);
     match runner.run(&job, Start::Manual, stop, progress).await.expect("running") {
         Ran::Ended(run) => *run,
         other => panic!("it did not run: {other:?}"),

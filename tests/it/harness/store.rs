@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actingweb_maintd::metrics::Metrics;
+use actingweb_maintd::model::Indexing;
 use actingweb_maintd::model::setting::Bounded;
 use actingweb_maintd::storage::postgres::{Postgres, Settings, SslMode};
 use actingweb_maintd::storage::{Claim, Claimed, Lease, Leases};
@@ -42,8 +43,17 @@ pub(crate) fn open_for_a_minute(db: &TestDb) -> Arc<Postgres> {
     open_for(settings(db), Duration::from_secs(60))
 }
 
+/// A store that finds actors by what they store as `indexing` says.
+pub(crate) fn open_indexed(settings: Settings, indexing: Indexing) -> Arc<Postgres> {
+    Arc::new(made(settings, Duration::from_secs(10)).indexed(indexing))
+}
+
 fn open_for(settings: Settings, lease: Duration) -> Arc<Postgres> {
-    Arc::new(Postgres::new(settings, lease, Arc::new(Metrics::new("test", "test"))).expect("settings"))
+    Arc::new(made(settings, lease))
+}
+
+fn made(settings: Settings, lease: Duration) -> Postgres {
+    Postgres::new(settings, lease, Arc::new(Metrics::new("test", "test"))).expect("settings")
 }
 
 /// The store on a test's database.

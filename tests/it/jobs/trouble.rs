@@ -83,13 +83,13 @@ impl Sweep for Troubled {
 async fn run(trouble: Trouble, from_now: i64) -> (Result<()>, Report) {
     let db = TestDb::new().await;
     add_attributes(&db, "rows", 100, from_now).await;
-    let (stop, store) = (Stop::new(), store(&db));
+    let (backend, stop, store) = (BackendKind::Postgresql, Stop::new(), store(&db));
     let lease = won(&store, &claim("a worker")).await;
     let settings = jobs::Settings { ttl_cleanup: ttl_cleanup::Settings::default() };
-    let job = jobs::registry(&settings, &throttle::Settings::default()).remove(0);
+    let job = jobs::registry(&settings, &throttle::Settings::default(), &[jobs::Place::on(backend)]).remove(0);
     let (progress, metrics) = (Progress::new(), Metrics::new("test", "test"));
     let clocks = Clocks::new(&ClockSettings::default());
-    let at = Workplace { lease: &lease, stop: &stop, progress: &progress, metrics: &metrics, clocks: &clocks };
+    let at = Workplace { backend, lease: &lease, stop: &stop, progress: &progress, metrics: &metrics, clocks: &clocks };
     let mut report = Report::default();
     let result = job.run(&Troubled { store, stop: stop.clone(), trouble }, at, &mut report).await;
     assert_eq!(count_attributes(&db).await, 100);

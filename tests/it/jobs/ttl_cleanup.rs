@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use actingweb_maintd::demo::cluster::{Cluster, Options};
 use actingweb_maintd::jobs::ttl_cleanup::Settings;
+use actingweb_maintd::jobs::{Place, registry};
+use actingweb_maintd::model::BackendKind;
 use actingweb_maintd::model::setting::{Bounded, Span};
 use actingweb_maintd::runner::{Ran, Start};
 use actingweb_maintd::storage::{Cursor, Expired, Runs, Sweep};
@@ -256,8 +258,8 @@ async fn a_dry_run_counts_per_bucket_and_changes_nothing() {
     add_attributes(&db, "tokens", 7, -60).await;
     add_attributes(&db, "sessions", 5, -60).await;
     add_attributes(&db, "alive", 3, 60).await;
-    let registry = actingweb_maintd::jobs::registry(&Default::default(), &Default::default());
-    let report = registry[0].preview(&*store).await.unwrap();
+    let jobs = registry(&Default::default(), &Default::default(), &[Place::on(BackendKind::Postgresql)]);
+    let report = jobs[0].preview(&*store).await.unwrap();
     let counted: Vec<(String, u64)> = report.buckets.unwrap().into_iter().collect();
     assert_eq!(counted, [("sessions".to_owned(), 5), ("tokens".to_owned(), 7)]);
     assert_eq!(count_attributes(&db).await, 15);
@@ -270,7 +272,7 @@ async fn an_unknown_revision_is_refused_until_it_is_accepted() {
     add_attributes(&db, "expired", 5, -60).await;
     sqlx::query("UPDATE alembic_version SET version_num = 'ffff00000000'").execute(db.pool()).await.unwrap();
     let refusing = runner(&store(&db));
-    let job = actingweb_maintd::jobs::registry(&Default::default(), &Default::default()).remove(0);
+    let job = registry(&Default::default(), &Default::default(), &[Place::on(BackendKind::Postgresql)]).remove(0);
     match refusing.run(&job, Start::Manual, &Stop::new(), &Progress::new()).await.unwrap() {
         Ran::Refused(Reason::Schema, why) => assert!(why.contains("accept_revisions"), "{why}"),
         other => panic!("{other:?}"),

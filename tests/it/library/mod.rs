@@ -1,5 +1,8 @@
 //! Beside the Python library: what it wrote and what has expired goes, and nothing else.
 
+mod interop;
+mod json;
+
 use actingweb_maintd::model::clock;
 use serde_json::Value;
 

@@ -1,12 +1,12 @@
-//! One holder at a time, and no write by an earlier one.
+//! No write by an earlier holder, and what only time changes. What is the same on both backends is in
+//! `own_state.rs`.
 
 use std::time::Duration;
 
 use actingweb_maintd::storage::{
-    Claim, Claimed, Conclusion, Cursor, Due, ErrorKind, Expired, Finish, Leases, Renewal, Runs, SlotAfter, Slots, Sweep,
+    Claim, Claimed, Cursor, ErrorKind, Expired, Finish, Leases, Renewal, Runs, SlotAfter, Sweep,
 };
 use actingweb_maintd::work::{Outcome, Report};
-use chrono::DateTime;
 
 use crate::harness::cluster::TestDb;
 use crate::harness::eventually;
@@ -14,69 +14,6 @@ use crate::harness::store::{add_attributes, claim, count_attributes, store, won}
 
 fn succeeded() -> Finish {
     Finish { outcome: Outcome::Succeeded, error: None, report: Report::default(), slot: SlotAfter::Done }
-}
-
-#[tokio::test]
-async fn a_lease_is_refused_while_it_is_held() {
-    let db = TestDb::new().await;
-    let store = store(&db);
-    let lease = won(&store, &claim("first")).await;
-    match store.claim(&claim("second")).await.unwrap() {
-        Claimed::Held(held) => {
-            assert_eq!(held.holder, "first");
-            assert_eq!(held.since, lease.run.started_at);
-        }
-        other => panic!("{other:?}"),
-    }
-    store.finish(&lease, &succeeded()).await.unwrap();
-    let next = won(&store, &claim("second")).await;
-    assert!(next.term > lease.term);
-}
-
-#[tokio::test]
-async fn of_many_claims_at_once_one_wins() {
-    let db = TestDb::new().await;
-    let store = store(&db);
-    for _ in 0..5 {
-        let holders: Vec<String> = (0..8).map(|n| format!("replica {n}")).collect();
-        let claims = holders.iter().map(|holder| {
-            let store = &store;
-            async move { store.claim(&claim(holder)).await.unwrap() }
-        });
-        let mut leases = Vec::new();
-        for claimed in futures_util::future::join_all(claims).await {
-            if let Claimed::Won(won) = claimed {
-                leases.push(won.lease);
-            }
-        }
-        assert_eq!(leases.len(), 1);
-        store.finish(&leases[0], &succeeded()).await.unwrap();
-    }
-}
-
-#[tokio::test]
-async fn a_slot_is_run_once() {
-    let db = TestDb::new().await;
-    let store = store(&db);
-    let at = |minutes: i64| DateTime::from_timestamp(1_800_000_000 + 60 * minutes, 0).unwrap();
-    store.begin_schedule("ttl_cleanup", at(0), "every 15m").await.unwrap();
-    let scheduled = |since, slot| {
-        let before = Conclusion {
-            since,
-            passed: Vec::new(),
-            goes_on: false,
-            begun: 0,
-            until: since,
-            schedule: "every 15m".to_owned(),
-        };
-        Claim { due: Some(Due { slot, before, retries: 0 }), ..claim("first") }
-    };
-    let lease = won(&store, &scheduled(at(0), at(15))).await;
-    store.finish(&lease, &succeeded()).await.unwrap();
-    // Whoever has not seen it yet is told to look again.
-    assert!(matches!(store.claim(&scheduled(at(0), at(15))).await.unwrap(), Claimed::Moved));
-    assert_eq!(store.standing("ttl_cleanup").await.unwrap().last_slot, Some(at(15)));
-    won(&store, &scheduled(at(15), at(30))).await;
 }
 
 #[tokio::test]

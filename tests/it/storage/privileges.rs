@@ -1,8 +1,8 @@
 //! With no more than what the README asks for.
 
 use actingweb_maintd::jobs::ttl_cleanup::Settings;
-use actingweb_maintd::storage::Sweep;
 use actingweb_maintd::storage::postgres;
+use actingweb_maintd::storage::{Sweep, Upkeep};
 use actingweb_maintd::work::Outcome;
 use sqlx::AssertSqlSafe;
 
