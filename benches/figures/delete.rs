@@ -1,7 +1,6 @@
 //! Expired rows deleted per second, beside an application and alone, against the one statement
 //! that the library ships and that people put into `pg_cron`.
 
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use actingweb_maintd::jobs::ttl_cleanup;
@@ -145,7 +144,7 @@ async fn delete(server: &Server, side: Side, rows: u32) -> anyhow::Result<Deleti
         Side::Ours(job, throttle) => {
             server::clean_up(&server::runner(&store), job, throttle).await?;
         }
-        Side::Peer => psql(server, SINGLE_DELETE).await?,
+        Side::Peer => server.psql(COPY, SINGLE_DELETE).await?,
     }
     let seconds = begun.elapsed().as_secs_f64();
     let wal = server.cost("maintd", COPY).await?.wal - before.wal;
@@ -154,16 +153,6 @@ async fn delete(server: &Server, side: Side, rows: u32) -> anyhow::Result<Deleti
     connection.close().await?;
     ensure!(left == i64::from(rows / 2), "{left} rows are left of {rows}");
     Ok(Deletion { rows_per_second: f64::from(rows / 2) / seconds, wal: wal as f64 })
-}
-
-/// Runs one statement by psql, as the same role.
-async fn psql(server: &Server, sql: &str) -> anyhow::Result<()> {
-    let mut command = Command::new(server.program("psql"));
-    command.args(["--no-psqlrc", "--quiet", "--host", server.host(), "--port", &server.port().to_string()]);
-    command.args(["--username", "maintd", "--dbname", COPY, "--command", sql]).stdin(Stdio::null());
-    let status = tokio::task::spawn_blocking(move || command.status()).await??;
-    ensure!(status.success(), "psql failed: {status}");
-    Ok(())
 }
 
 fn speed(what: &str, pairs: &[Pair<Deletion>], target: f64) -> Row {

@@ -2,6 +2,7 @@
 //! at work in them.
 
 use std::path::PathBuf;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,10 +13,11 @@ use actingweb_maintd::model::setting::Bounded;
 use actingweb_maintd::runner::{
     Board, ClockSettings, Clocks, HistorySettings, LeaseSettings, Ran, Runner, Running, Start,
 };
+use actingweb_maintd::storage::Store;
 use actingweb_maintd::storage::postgres::{Postgres, Settings, SslMode};
 use actingweb_maintd::throttle;
 use actingweb_maintd::work::{Progress, Run, Stop};
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::sync::watch;
@@ -161,15 +163,37 @@ impl Server {
 
     /// The daemon's store on the database `name`, as the role `maintd`.
     pub(crate) fn store(&self, name: &str) -> anyhow::Result<Arc<Postgres>> {
-        let settings = Settings {
+        Self::store_by(self.settings(name))
+    }
+
+    /// The same, keeping its prepared statements.
+    pub(crate) fn store_with_statements(&self, name: &str) -> anyhow::Result<Arc<Postgres>> {
+        Self::store_by(Settings { statement_cache: true, ..self.settings(name) })
+    }
+
+    fn settings(&self, name: &str) -> Settings {
+        Settings {
             host: self.host().to_owned(),
             port: Bounded::new(u64::from(self.port())),
             dbname: name.to_owned(),
             user: "maintd".to_owned(),
             sslmode: SslMode::Disable,
             ..Settings::default()
-        };
+        }
+    }
+
+    fn store_by(settings: Settings) -> anyhow::Result<Arc<Postgres>> {
         Ok(Arc::new(Postgres::new(settings, Duration::from_secs(10), Arc::new(Metrics::new("bench", "bench")))?))
+    }
+
+    /// Has psql run one command, as the same role.
+    pub(crate) async fn psql(&self, name: &str, command: &str) -> anyhow::Result<()> {
+        let mut psql = Command::new(self.program("psql"));
+        psql.args(["--no-psqlrc", "--quiet", "--host", self.host(), "--port", &self.port().to_string()]);
+        psql.args(["--username", "maintd", "--dbname", name, "--command", command]).stdin(Stdio::null());
+        let status = tokio::task::spawn_blocking(move || psql.status()).await??;
+        ensure!(status.success(), "psql failed: {status}");
+        Ok(())
     }
 
     /// What the statements of `role` have cost in the database `name` so far.
@@ -191,8 +215,10 @@ impl Server {
 
 /// The store's runner, as the daemon has it.
 pub(crate) fn runner(store: &Arc<Postgres>) -> Runner {
+    let store = Arc::clone(store) as Arc<dyn Store>;
     Runner {
-        store: Arc::clone(store),
+        backend: store.backend(),
+        store,
         metrics: Arc::new(Metrics::new("bench", "bench")),
         board: Board::default(),
         clocks: Clocks::new(&ClockSettings::default()),
@@ -210,7 +236,8 @@ pub(crate) async fn clean_up(
     settings: ttl_cleanup::Settings,
     throttle: throttle::Settings,
 ) -> anyhow::Result<Run> {
-    let jobs = jobs::registry(&jobs::Settings { ttl_cleanup: settings }, &throttle);
+    let place = jobs::Place::on(runner.backend);
+    let jobs = jobs::registry(&jobs::Settings { ttl_cleanup: settings }, &throttle, &[place]);
     match runner.run(&jobs[0], Start::Manual, &Stop::new(), &Progress::new()).await? {
         Ran::Ended(run) if run.error.is_none() && !run.report.more => Ok(*run),
         other => bail!("the clean-up did not come to its end: {other:?}"),

@@ -13,6 +13,8 @@ pub(crate) enum Target {
     AtMost(f64),
     /// One, within this share.
     Within(f64),
+    /// Nothing: it is told for its own sake.
+    Free,
 }
 
 /// The unit of a figure.
@@ -54,6 +56,7 @@ impl Row {
             Target::AtLeast(bound) => self.figure >= bound,
             Target::AtMost(bound) => self.figure <= bound,
             Target::Within(share) => (self.figure - 1.0).abs() <= share,
+            Target::Free => true,
         }
     }
 }
@@ -86,8 +89,13 @@ pub(crate) fn render(rows: &[Row]) -> String {
             Target::AtLeast(bound) => format!(">= {}", row.unit.show(bound)),
             Target::AtMost(bound) => format!("<= {}", row.unit.show(bound)),
             Target::Within(share) => format!("+- {:.0} %", share * 100.0),
+            Target::Free => String::new(),
         };
-        let verdict = if row.holds() { "holds" } else { "MISSED" };
+        let verdict = match row.target {
+            Target::Free => "",
+            _ if row.holds() => "holds",
+            _ => "MISSED",
+        };
         table.add_row([&row.what, &row.ours, &row.peer, &row.unit.show(row.figure), &target, verdict]);
     }
     for column in table.column_iter_mut() {
