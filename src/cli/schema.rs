@@ -54,11 +54,13 @@ pub(super) async fn run(command: Command, config: Config, output: &Output) -> an
     }
 }
 
-/// Whether the application's tables are older than those that this build makes.
+/// Whether the application's tables are older than those that this build makes, or others.
 fn behind(status: &SchemaStatus) -> bool {
     match status {
         SchemaStatus::Postgresql(status) => status.revisions.iter().any(|id| id != schema::HEAD),
-        SchemaStatus::Dynamodb(status) => !status.missing.is_empty() || status.ttl_attribute.is_none(),
+        SchemaStatus::Dynamodb(status) => {
+            !status.missing.is_empty() || status.ttl_attribute.is_none() || !status.findings.is_empty()
+        }
     }
 }
 

@@ -39,7 +39,7 @@ impl LeaseSettings {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ClockSettings {
-    /// How far the clocks of this machine and of the database may be apart, or one of them jump,
+    /// How far the clocks of this machine and of a store may be apart, or one of them jump,
     /// before jobs that delete rest.
     pub max_skew: Span,
 }

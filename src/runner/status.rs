@@ -54,11 +54,11 @@ pub struct BackendStatus {
     pub backend: BackendKind,
     /// Whether it answered lately; none before the first question.
     pub up: Option<bool>,
-    /// Where it is, without secrets: host, port, database and schema.
+    /// Where it is, without secrets: host, port, database and schema, or region and tables.
     pub place: String,
     /// Why it is down, or what is wrong with it.
     pub problem: Option<String>,
-    /// The application's schema revision.
+    /// The application's schema revision, on PostgreSQL.
     pub schema_revision: Option<String>,
     /// Expired rows that are still there, when they were last counted.
     pub backlog: Option<Backlog>,

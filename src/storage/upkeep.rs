@@ -92,7 +92,7 @@ impl SchemaStatus {
     pub fn is_unknown(&self) -> bool {
         match self {
             Self::Postgresql(status) => !status.unknown.is_empty(),
-            Self::Dynamodb(status) => !status.findings.is_empty(),
+            Self::Dynamodb(status) => !status.strange.is_empty(),
         }
     }
 

@@ -82,9 +82,9 @@ pub struct Run {
     pub trigger: Trigger,
     /// How it ended; none while it runs.
     pub outcome: Option<Outcome>,
-    /// When it took the lease, by the database's clock.
+    /// When it took the lease, by the store's clock.
     pub started_at: DateTime<Utc>,
-    /// When it ended, by the database's clock.
+    /// When it ended, by the store's clock.
     pub finished_at: Option<DateTime<Utc>>,
     /// Who runs it: host and process.
     pub holder: String,

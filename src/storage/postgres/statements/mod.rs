@@ -1,5 +1,5 @@
-//! The statements that name the application's tables, built once for its schema. This is the only
-//! place where SQL is put together from parts.
+//! The statements that name the application's tables, built once for its schema. Here and
+//! nowhere else SQL is put together from parts.
 
 mod build;
 mod bulk;
