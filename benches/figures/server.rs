@@ -237,7 +237,8 @@ pub(crate) async fn clean_up(
     throttle: throttle::Settings,
 ) -> anyhow::Result<Run> {
     let place = jobs::Place::on(runner.backend);
-    let jobs = jobs::registry(&jobs::Settings { ttl_cleanup: settings }, &throttle, &[place]);
+    let jobs =
+        jobs::registry(&jobs::Settings { ttl_cleanup: settings, ..jobs::Settings::default() }, &throttle, &[place]);
     match runner.run(&jobs[0], Start::Manual, &Stop::new(), &Progress::new()).await? {
         Ran::Ended(run) if run.error.is_none() && !run.report.more => Ok(*run),
         other => bail!("the clean-up did not come to its end: {other:?}"),

@@ -7,6 +7,7 @@ use super::file;
 use super::origin::Origin;
 use super::problem::{Problem, Problems};
 use super::settings::Config;
+use crate::jobs::Plan;
 use crate::model::setting::Span;
 use crate::model::{BackendKind, clock};
 use crate::schedule::{Schedule, Window};
@@ -14,8 +15,6 @@ use crate::storage::postgres::SslMode;
 
 const BACKENDS: &str = "storage.backends";
 const JOB_BACKENDS: &str = "jobs.ttl_cleanup.backends";
-const SCHEDULE: &str = "jobs.ttl_cleanup.schedule";
-const WINDOW: &str = "jobs.ttl_cleanup.window";
 const ZONE: &str = "schedule.timezone";
 const SPLAY: &str = "schedule.splay";
 const WORKERS: &str = "jobs.ttl_cleanup.workers";
@@ -143,21 +142,28 @@ impl Rules<'_> {
     }
 
     fn schedules(&mut self) {
-        let Config { jobs, schedule, .. } = self.config;
-        let parsed = (!self.is_aside(SCHEDULE)).then(|| Schedule::parse(&jobs.ttl_cleanup.schedule, schedule.timezone));
+        for (job, plan) in self.config.jobs.plans() {
+            self.schedule(job, &plan);
+        }
+    }
+
+    fn schedule(&mut self, job: &str, plan: &Plan) {
+        let (schedule_key, window_key) = (format!("jobs.{job}.schedule"), format!("jobs.{job}.window"));
+        let zone = self.config.schedule.timezone;
+        let parsed = (!self.is_aside(&schedule_key)).then(|| Schedule::parse(&plan.schedule, zone));
         let parsed = parsed.transpose().unwrap_or_else(|error| {
-            self.error(SCHEDULE, error.to_string());
+            self.error(&schedule_key, error.to_string());
             None
         });
-        let window = jobs.ttl_cleanup.window.as_ref().map(|window| window.parse::<Window>());
+        let window = plan.window.as_ref().map(|window| window.parse::<Window>());
         let window = window.transpose().unwrap_or_else(|problem| {
-            self.error(WINDOW, problem);
+            self.error(&window_key, problem);
             None
         });
         if let Some(schedule) = parsed {
-            self.splay(&schedule);
+            self.splay(&schedule_key, &schedule);
             if let Some(window) = window {
-                self.window(&window, &schedule);
+                self.window(&window_key, &window, &schedule_key, &schedule);
             }
         }
     }
@@ -179,31 +185,31 @@ impl Rules<'_> {
     }
 
     /// A delay as long as the period, or longer, is as good as a shorter one and only confuses.
-    fn splay(&mut self, schedule: &Schedule) {
+    fn splay(&mut self, key: &str, schedule: &Schedule) {
         let splay = self.config.schedule.splay;
         if let Some(period) = schedule.period().filter(|period| *period <= splay.0)
             && !self.is_faulty(SPLAY)
         {
-            let (period, origin) = (Span(period), self.origin(SCHEDULE));
+            let (period, origin) = (Span(period), self.origin(key));
             let message = format!(
-                "{splay} is not shorter than the {period} between two slots of {SCHEDULE} ({origin}), so one may start \
+                "{splay} is not shorter than the {period} between two slots of {key} ({origin}), so one may start \
                  when the next is due already: write less than \"{period}\""
             );
             self.warning(SPLAY, message);
         }
     }
 
-    fn window(&mut self, window: &Window, schedule: &Schedule) {
+    fn window(&mut self, key: &str, window: &Window, schedule_key: &str, schedule: &Schedule) {
         if self.is_aside(ZONE) || window.first_slot(schedule, clock::now()).is_some() {
             return;
         }
         let message = format!(
-            "no slot of `{schedule}` ({SCHEDULE}, {}) lies in {window} as clocks in {} show it, so the schedule never \
+            "no slot of `{schedule}` ({schedule_key}, {}) lies in {window} as clocks in {} show it, so the schedule never \
              starts the job: change one of the two",
-            self.origin(SCHEDULE),
+            self.origin(schedule_key),
             self.config.schedule.timezone
         );
-        self.warning(WINDOW, message);
+        self.warning(key, message);
     }
 
     /// A worker holds a connection while it deletes; the lease must be renewed and the rest of the

@@ -23,7 +23,7 @@ pub use systemd::Notifier;
 use self::reload::Reload;
 use crate::config::{Config, Sources};
 use crate::http;
-use crate::jobs::{self, Deletes, Job, Place};
+use crate::jobs::{self, Job, Place};
 use crate::metrics::Metrics;
 use crate::model::{BackendKind, clock};
 use crate::runner::{
@@ -147,8 +147,8 @@ pub async fn run(sources: Sources, config: Config, logging: Logging, apply_schem
     let jobs = jobs(&config);
     board.update(|status| *status = first_status(&config, &runners, &jobs));
     for job in &jobs {
-        let Deletes { table, reason } = job.deletes();
-        metrics.register_job(job.name(), job.backend(), &[(table, &[reason])], &Reason::ALL.map(Reason::name));
+        let tables: Vec<_> = job.touches().iter().map(|touches| (touches.table.name(), touches.reasons)).collect();
+        metrics.register_job(job.name(), job.backend(), &tables, &Reason::ALL.map(Reason::name));
     }
     let heartbeat = Heartbeat::new(notifier.watchdog());
     let server = http::Server::bind(config.http.listen).context("http.listen")?;

@@ -2,7 +2,13 @@
 //! whether to stop, and fills in a report; it never sees configuration files, the wall clock or
 //! signals.
 
+pub mod diff_prune;
+pub mod lookup_check;
+pub mod orphan_scan;
 mod persist;
+mod settings;
+mod shift;
+pub mod token_cleanup;
 pub mod ttl_cleanup;
 
 use std::fmt;
@@ -13,11 +19,15 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+use self::diff_prune::DiffPrune;
+use self::lookup_check::LookupCheck;
+use self::orphan_scan::OrphanScan;
+use self::token_cleanup::TokenCleanup;
 use self::ttl_cleanup::TtlCleanup;
 use crate::metrics::Metrics;
-use crate::model::BackendKind;
 use crate::model::setting::Problem;
-use crate::storage::{self, Lease, Sweep};
+use crate::model::{BackendKind, Table};
+use crate::storage::{self, Lease, Store};
 use crate::throttle::{self, Budget};
 use crate::work::{Limits, Progress, Report, Stop};
 
@@ -27,12 +37,38 @@ use crate::work::{Limits, Progress, Report, Stop};
 pub struct Settings {
     /// The table `[jobs.ttl_cleanup]`.
     pub ttl_cleanup: ttl_cleanup::Settings,
+    /// The table `[jobs.diff_prune]`.
+    pub diff_prune: diff_prune::Settings,
+    /// The table `[jobs.token_cleanup]`.
+    pub token_cleanup: token_cleanup::Settings,
+    /// The table `[jobs.orphan_scan]`.
+    pub orphan_scan: orphan_scan::Settings,
+    /// The table `[jobs.lookup_check]`.
+    pub lookup_check: lookup_check::Settings,
 }
 
 impl Settings {
     /// What is wrong with these values together.
     pub fn problems(&self) -> Vec<Problem> {
-        self.ttl_cleanup.problems().into_iter().map(|problem| problem.within(ttl_cleanup::NAME)).collect()
+        let tables = [
+            (ttl_cleanup::NAME, self.ttl_cleanup.problems()),
+            (diff_prune::NAME, self.diff_prune.problems()),
+            (token_cleanup::NAME, self.token_cleanup.problems()),
+            (orphan_scan::NAME, self.orphan_scan.problems()),
+            (lookup_check::NAME, self.lookup_check.problems()),
+        ];
+        tables.into_iter().flat_map(|(table, found)| found.into_iter().map(|problem| problem.within(table))).collect()
+    }
+
+    /// When each of them runs, by name.
+    pub fn plans(&self) -> [(&'static str, Plan); 5] {
+        [
+            (ttl_cleanup::NAME, self.ttl_cleanup.plan()),
+            (diff_prune::NAME, self.diff_prune.plan()),
+            (token_cleanup::NAME, self.token_cleanup.plan()),
+            (orphan_scan::NAME, self.orphan_scan.plan()),
+            (lookup_check::NAME, self.lookup_check.plan()),
+        ]
     }
 }
 
@@ -75,13 +111,13 @@ pub trait Judge: fmt::Debug + Send + Sync {
     fn distrust(&self, asked: Duration, server: DateTime<Utc>) -> Option<String>;
 }
 
-/// What a job deletes, in the words of the labels `table` and `reason`.
+/// A table that a job looks at, in the words of the labels `table` and `reason`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Deletes {
+pub struct Touches {
     /// The table.
-    pub table: &'static str,
-    /// Why rows leave it.
-    pub reason: &'static str,
+    pub table: Table,
+    /// Why rows leave it; none when they do not.
+    pub reasons: &'static [&'static str],
 }
 
 /// A job.
@@ -93,30 +129,40 @@ pub trait Job: Send + Sync {
     /// The backend it works on: a job is one for each.
     fn backend(&self) -> BackendKind;
 
-    /// What it deletes.
-    fn deletes(&self) -> Deletes;
+    /// The tables that it looks at, and why it deletes there. What the store has counted without its
+    /// answer having come here is told as deleted for the first reason of the first.
+    fn touches(&self) -> &'static [Touches];
 
     /// When it runs and for how long.
     fn plan(&self) -> Plan;
 
     /// Connections that write at the same time.
-    fn workers(&self) -> u16;
+    fn workers(&self) -> u16 {
+        1
+    }
 
     /// The limits it works under, for the report.
     fn limits(&self) -> Limits;
 
     /// Does the work. The report is filled in as it goes, so that it is right whenever the run
     /// ends. Being asked to stop is not an error.
-    async fn run(&self, store: &dyn Sweep, at: Workplace<'_>, report: &mut Report) -> storage::Result<()>;
+    async fn run(&self, store: &dyn Store, at: Workplace<'_>, report: &mut Report) -> storage::Result<()>;
 
     /// Says what a run would do now, and changes nothing.
-    async fn preview(&self, store: &dyn Sweep) -> storage::Result<Report>;
+    async fn preview(&self, store: &dyn Store) -> storage::Result<Report>;
 }
 
 /// Every job on each of `backends`, in the order in which they are shown.
 pub fn registry(settings: &Settings, throttle: &throttle::Settings, backends: &[Place]) -> Vec<Arc<dyn Job>> {
-    let jobs = backends.iter().map(|place| {
-        Arc::new(TtlCleanup::new(settings.ttl_cleanup.clone(), throttle.clone(), place.clone())) as Arc<dyn Job>
+    let jobs = backends.iter().flat_map(|place| -> [Arc<dyn Job>; 5] {
+        let throttle = || throttle.clone();
+        [
+            Arc::new(TtlCleanup::new(settings.ttl_cleanup.clone(), throttle(), place.clone())),
+            Arc::new(DiffPrune::new(settings.diff_prune.clone(), throttle(), place.clone())),
+            Arc::new(TokenCleanup::new(settings.token_cleanup.clone(), throttle(), place.clone())),
+            Arc::new(OrphanScan::new(settings.orphan_scan.clone(), throttle(), place.clone())),
+            Arc::new(LookupCheck::new(settings.lookup_check.clone(), throttle(), place.clone())),
+        ]
     });
     jobs.collect()
 }

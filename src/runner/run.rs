@@ -7,11 +7,12 @@ use tokio::sync::{Notify, watch};
 
 use super::keeper::Keeper;
 use super::{Board, Clocks, HistorySettings, LeaseSettings};
-use crate::jobs::{Deletes, Job, Workplace};
+use crate::jobs::{Job, Touches, Workplace};
 use crate::metrics::Metrics;
 use crate::model::BackendKind;
 use crate::storage::{
-    self, Claim, Claimed, Conclusion, Due, Error, ErrorKind, Finish, Held, Lease, Paused, SlotAfter, Store, Won,
+    self, Claim, Claimed, Conclusion, Due, Error, ErrorKind, Finish, Held, Incomplete, Lease, Paused, SlotAfter, Store,
+    Won,
 };
 use crate::work::{Fate, Outcome, Progress, Reason, Report, Run, Stop, StopReason};
 
@@ -127,6 +128,11 @@ impl Runner {
     ) -> storage::Result<Ran> {
         if let Some(why) = self.store.schema().await?.refusal() {
             return Ok(Ran::Refused(Reason::Schema, why));
+        }
+        if let Some(Incomplete { why, by, since }) = self.store.incomplete().await? {
+            let since = since.format("%Y-%m-%dT%H:%M:%SZ");
+            let why = format!("it is incomplete since {since}, as {by} says: {why}");
+            return Ok(Ran::Refused(Reason::Incomplete, why));
         }
         // The clocks of a slot have been judged by whoever found it due.
         if matches!(start, Start::Manual)
@@ -316,8 +322,10 @@ impl Runner {
             Ok(run) => {
                 // A batch may have been committed without its answer reaching us: the store knows.
                 let missed = run.report.deleted.saturating_sub(counted);
-                let Deletes { table, reason } = job.deletes();
-                self.metrics.rows_deleted(job.name(), self.backend, table, reason, missed);
+                let reason = |touches: &Touches| Some((touches.table, *touches.reasons.first()?));
+                if let Some((table, reason)) = job.touches().iter().find_map(reason) {
+                    self.metrics.rows_deleted(job.name(), self.backend, table.name(), reason, missed);
+                }
                 if run.slot.is_some() && slot == SlotAfter::Done {
                     self.metrics.slots(job.name(), self.backend, Fate::Ran, 1);
                 }

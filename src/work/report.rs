@@ -29,6 +29,9 @@ pub struct Report {
     /// Rows per bucket that would be deleted; only in a dry run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub buckets: Option<BTreeMap<String, u64>>,
+    /// Rows deleted by reason, as this process has heard of them; only of jobs with several reasons.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub reasons: BTreeMap<String, u64>,
     /// Whether work remains for another run.
     pub more: bool,
     /// Why the run ended before its work did.

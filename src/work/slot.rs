@@ -47,6 +47,8 @@ pub enum Reason {
     Schema,
     /// The clocks could not be trusted.
     Clock,
+    /// The store was being restored or imported into.
+    Incomplete,
     /// No daemon was there to run it: none was up, or it was suspended.
     Downtime,
     /// The store did not answer, or refused.
@@ -62,6 +64,7 @@ impl Reason {
             Self::Window => "window",
             Self::Schema => "schema",
             Self::Clock => "clock",
+            Self::Incomplete => "incomplete",
             Self::Downtime => "downtime",
             Self::Unavailable => "unavailable",
         }
@@ -70,7 +73,9 @@ impl Reason {
     /// What that means for the slot.
     pub const fn fate(self) -> Fate {
         match self {
-            Self::Running | Self::Paused | Self::Window | Self::Schema | Self::Clock => Fate::Skipped,
+            Self::Running | Self::Paused | Self::Window | Self::Schema | Self::Clock | Self::Incomplete => {
+                Fate::Skipped
+            }
             Self::Downtime | Self::Unavailable => Fate::Missed,
         }
     }
@@ -84,6 +89,7 @@ impl fmt::Display for Reason {
             Self::Window => "it was outside the job's window",
             Self::Schema => "the schema was not one to work on",
             Self::Clock => "the clocks could not be trusted",
+            Self::Incomplete => "the store was being restored or imported into",
             Self::Downtime => "no daemon was there to run it",
             Self::Unavailable => "the database could not be used",
         })

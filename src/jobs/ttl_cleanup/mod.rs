@@ -9,28 +9,31 @@
 mod queue;
 mod settings;
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use chrono::DateTime;
 use futures_util::future::{join, join_all};
-use serde_json::json;
 
 pub use settings::Settings;
 
 use self::queue::Queue;
-use super::persist::{Step, persist};
-use super::{Deletes, Job, Place, Plan, Workplace};
-use crate::model::{BackendKind, clock};
-use crate::storage::{Error, ErrorKind, Expired, Result, Sweep};
-use crate::throttle::{self, Signals, Throttle};
+use super::persist::Step;
+use super::shift::Shift;
+use super::{Job, Place, Plan, Touches, Workplace};
+use crate::model::{BackendKind, Table};
+use crate::storage::{Expired, Result, Store, Sweep};
+use crate::throttle;
 use crate::work::{Limits, Report, StopReason};
 
 /// The job's name.
 pub const NAME: &str = "ttl_cleanup";
 
-const DELETES: Deletes = Deletes { table: "attributes", reason: "expired" };
+const TABLE: Table = Table::Attributes;
+
+/// Why rows leave it.
+const EXPIRED: &str = "expired";
 
 /// The job.
 #[derive(Debug)]
@@ -74,20 +77,59 @@ impl TtlCleanup {
         Expired { cutoff, buckets: self.settings.buckets.clone() }
     }
 
+    /// Deletes what has expired. The report is filled in as it goes.
+    ///
+    /// # Errors
+    ///
+    /// Those of the store that do not pass.
+    pub async fn sweep(&self, store: &dyn Sweep, at: Workplace<'_>, report: &mut Report) -> Result<()> {
+        // Until it is known better: a run that breaks off leaves work.
+        report.more = true;
+        let pace = (self.settings.batch_size.get(), self.settings.max_rows_per_second.get());
+        let shift = Shift::new(NAME, at, &self.throttle, pace, &self.place);
+        let cutoff = match shift.cutoff(store, self.settings.grace.0).await? {
+            Step::Done(cutoff) => cutoff,
+            Step::GivenUp(trouble) => {
+                (report.stopped, report.trouble) = (shift.stopped(), Some(trouble));
+                return Ok(());
+            }
+        };
+        let which = self.expired(cutoff.epoch, report);
+        let first = Pass::default();
+        let mut came_to_the_end = self.pass(store, &which, &shift, &first, report).await?;
+        let mut passed_over = first.skipped.into_inner();
+        if came_to_the_end && passed_over > 0 {
+            let last = Pass::default();
+            came_to_the_end = self.pass(store, &which, &shift, &last, report).await?;
+            passed_over = last.skipped.into_inner();
+        }
+        report.stopped = if came_to_the_end { None } else { shift.stopped() };
+        report.more = match (came_to_the_end, passed_over) {
+            (true, 0) => false,
+            // Somebody else is at it.
+            _ if report.stopped == Some(StopReason::LeaseLost) => true,
+            // Not known, if it cannot be asked any more: then something may be left.
+            _ => match shift.persist(|| store.any_expired(&which)).await? {
+                Step::Done(any) => any,
+                Step::GivenUp(_) => true,
+            },
+        };
+        Ok(())
+    }
+
     /// Walks once over what has expired. Returns whether it came to the end.
     async fn pass(
         &self,
         store: &dyn Sweep,
         which: &Expired,
-        throttle: &Throttle,
-        at: Workplace<'_>,
+        shift: &Shift<'_>,
         pass: &Pass,
         report: &mut Report,
     ) -> Result<bool> {
         let (reader, queue) = queue::pages(which, &pass.examined);
-        let reading = reader.read(store, throttle, at);
+        let reading = reader.read(store, shift);
         let working = async {
-            let workers = (0..self.workers()).map(|worker| self.work(worker, store, which, &queue, throttle, at, pass));
+            let workers = (0..self.workers()).map(|worker| self.work(worker, store, which, &queue, shift, pass));
             // All of them are waited for, even if one fails: dropping another in its batch would
             // leave a transaction behind.
             let results = join_all(workers).await;
@@ -98,33 +140,31 @@ impl TtlCleanup {
         report.deleted += pass.deleted.load(Ordering::Relaxed);
         report.skipped += pass.skipped.load(Ordering::Relaxed);
         report.batches += pass.batches.load(Ordering::Relaxed);
-        report.waited = throttle.waited();
+        report.waited = shift.waited();
         report.trouble = pass.trouble.get().cloned();
         results.into_iter().collect::<Result<()>>()?;
         // A batch that was given up had been handed out as well.
         Ok(read_to_the_end? && handed_out && !pass.given_up.load(Ordering::Relaxed))
     }
 
-    #[expect(clippy::too_many_arguments, reason = "what the workers of a pass share")]
     async fn work(
         &self,
         worker: u16,
         store: &dyn Sweep,
         which: &Expired,
         queue: &Queue,
-        throttle: &Throttle,
-        at: Workplace<'_>,
+        shift: &Shift<'_>,
         pass: &Pass,
     ) -> Result<()> {
-        let fence = at.lease.fence(worker);
-        while at.stop.requested().is_none() && !pass.given_up.load(Ordering::Relaxed) {
-            let candidates = queue.take(throttle.batch_size()).await;
+        let fence = shift.at().lease.fence(worker);
+        while shift.stopped().is_none() && !pass.given_up.load(Ordering::Relaxed) {
+            let candidates = queue.take(shift.batch_size()).await;
             if candidates.is_empty() {
                 break;
             }
             let asked = candidates.len();
             let delete = || store.delete_expired(which, &candidates, &fence);
-            let batch = persist(NAME, throttle, at, delete).await;
+            let batch = shift.persist(delete).await;
             let batch = match batch.inspect_err(|_| pass.give_up(None))? {
                 Step::Done(batch) => batch,
                 Step::GivenUp(trouble) => {
@@ -135,14 +175,9 @@ impl TtlCleanup {
             pass.batches.fetch_add(1, Ordering::Relaxed);
             pass.deleted.fetch_add(batch.deleted, Ordering::Relaxed);
             pass.skipped.fetch_add(asked as u64 - batch.deleted, Ordering::Relaxed);
-            at.progress.add(batch.deleted);
-            at.metrics.rows_deleted(NAME, at.backend, DELETES.table, DELETES.reason, batch.deleted);
+            shift.has_deleted(TABLE, EXPIRED, batch.deleted);
             tracing::debug!(job.name = NAME, worker, asked, batch.deleted, batch.waiters, batch.elapsed = ?batch.elapsed, "batch done");
-            let signals = Signals { elapsed: batch.elapsed, waiters: batch.waiters, write_units: batch.write_units };
-            for (reason, rest) in throttle.after(batch.deleted, &signals, at.stop).await {
-                at.metrics.throttle_wait(NAME, at.backend, reason.name(), rest);
-            }
-            at.metrics.throttle_batch_size(NAME, at.backend, throttle.batch_size());
+            shift.rest_after(&batch).await;
         }
         Ok(())
     }
@@ -158,14 +193,14 @@ impl Job for TtlCleanup {
         self.place.backend
     }
 
-    fn deletes(&self) -> Deletes {
-        DELETES
+    fn touches(&self) -> &'static [Touches] {
+        &[Touches { table: TABLE, reasons: &[EXPIRED] }]
     }
 
     fn plan(&self) -> Plan {
-        let Settings { enabled, backends, schedule, window, deadline, retries, .. } = self.settings.clone();
-        let enabled = enabled && backends.iter().any(|backend| backend == self.place.backend.name());
-        Plan { enabled, schedule, deadline: deadline.0, window, retries: retries.get() as u32 }
+        let plan = self.settings.plan();
+        let is_here = self.settings.backends.iter().any(|backend| backend == self.place.backend.name());
+        Plan { enabled: plan.enabled && is_here, ..plan }
     }
 
     fn workers(&self) -> u16 {
@@ -173,70 +208,14 @@ impl Job for TtlCleanup {
     }
 
     fn limits(&self) -> Limits {
-        // When it runs is no limit of a run.
-        let Settings { enabled: _, backends: _, schedule: _, window: _, retries: _, deadline, .. } = &self.settings;
-        let Settings { batch_size, max_rows_per_second, workers, buckets, grace, .. } = &self.settings;
-        let limits = [
-            ("deadline", json!(deadline.0.as_secs_f64())),
-            ("batch_size", json!(batch_size)),
-            ("max_rows_per_second", json!(max_rows_per_second)),
-            ("workers", json!(workers)),
-            ("buckets", json!(buckets)),
-            ("grace", json!(grace.0.as_secs_f64())),
-        ];
-        limits.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+        self.settings.limits()
     }
 
-    async fn run(&self, store: &dyn Sweep, at: Workplace<'_>, report: &mut Report) -> Result<()> {
-        // Until it is known better: a run that breaks off leaves work.
-        report.more = true;
-        let throttle = Throttle::new(
-            &self.throttle,
-            self.settings.batch_size.get() as u32,
-            self.settings.max_rows_per_second.get(),
-            Arc::clone(&self.place.budget),
-        );
-        let asked = clock::steady();
-        let cutoff = match persist(NAME, &throttle, at, || store.cutoff(self.settings.grace.0)).await? {
-            Step::Done(cutoff) => cutoff,
-            Step::GivenUp(trouble) => {
-                (report.stopped, report.trouble) = (at.stop.requested(), Some(trouble));
-                return Ok(());
-            }
-        };
-        // Another server may have answered than the one that was asked before the run.
-        if let Some(why) = at.clocks.distrust(asked, cutoff.now) {
-            return Err(Error {
-                backend: at.backend,
-                op: "judge what has expired",
-                kind: ErrorKind::Other,
-                source: why.into(),
-            });
-        }
-        let which = self.expired(cutoff.epoch, report);
-        let first = Pass::default();
-        let mut came_to_the_end = self.pass(store, &which, &throttle, at, &first, report).await?;
-        let mut passed_over = first.skipped.into_inner();
-        if came_to_the_end && passed_over > 0 {
-            let last = Pass::default();
-            came_to_the_end = self.pass(store, &which, &throttle, at, &last, report).await?;
-            passed_over = last.skipped.into_inner();
-        }
-        report.stopped = if came_to_the_end { None } else { at.stop.requested() };
-        report.more = match (came_to_the_end, passed_over) {
-            (true, 0) => false,
-            // Somebody else is at it.
-            _ if report.stopped == Some(StopReason::LeaseLost) => true,
-            // Not known, if it cannot be asked any more: then something may be left.
-            _ => match persist(NAME, &throttle, at, || store.any_expired(&which)).await? {
-                Step::Done(any) => any,
-                Step::GivenUp(_) => true,
-            },
-        };
-        Ok(())
+    async fn run(&self, store: &dyn Store, at: Workplace<'_>, report: &mut Report) -> Result<()> {
+        self.sweep(store, at, report).await
     }
 
-    async fn preview(&self, store: &dyn Sweep) -> Result<Report> {
+    async fn preview(&self, store: &dyn Store) -> Result<Report> {
         let mut report = Report { limits: self.limits(), ..Report::default() };
         let which = self.expired(store.cutoff(self.settings.grace.0).await?.epoch, &mut report);
         let buckets = store.count_expired(&which).await?;

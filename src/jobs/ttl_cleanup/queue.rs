@@ -5,11 +5,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
-use super::super::Workplace;
-use super::super::persist::{Step, persist};
-use super::{DELETES, NAME};
+use super::super::persist::Step;
+use super::super::shift::Shift;
+use super::TABLE;
 use crate::storage::{Candidate, Cursor, Expired, Result, Sweep};
-use crate::throttle::Throttle;
 
 /// Rows in a page. Large, because rows with one and the same TTL are walked again by each page
 /// that begins among them; some 100 bytes each.
@@ -43,20 +42,17 @@ pub(super) fn pages<'a>(which: &'a Expired, examined: &'a AtomicU64) -> (Reader<
 impl Reader<'_> {
     /// Reads to the end, or until the queue is closed or the run is asked to stop. Returns whether
     /// it came to the end.
-    pub(super) async fn read(self, store: &dyn Sweep, throttle: &Throttle, at: Workplace<'_>) -> Result<bool> {
+    pub(super) async fn read(self, store: &dyn Sweep, shift: &Shift<'_>) -> Result<bool> {
         let mut next = Some(Cursor::default());
         while let Some(cursor) = next {
             let Ok(place) = self.pages.reserve().await else { return Ok(false) };
             // Reading may be dropped half way: nothing is lost but a connection.
             let page = tokio::select! {
-                page = persist(NAME, throttle, at, || store.expired(self.which, &cursor, PAGE)) => page?,
-                () = at.stop.wait() => return Ok(false),
+                page = shift.persist(|| store.expired(self.which, &cursor, PAGE)) => page?,
+                () = shift.at().stop.wait() => return Ok(false),
             };
             let Step::Done(page) = page else { return Ok(false) };
-            at.metrics.rows_examined(NAME, at.backend, DELETES.table, page.examined);
-            if let Some((reason, rest)) = throttle.after_reading(page.read_units, at.stop).await {
-                at.metrics.throttle_wait(NAME, at.backend, reason.name(), rest);
-            }
+            shift.has_read(TABLE, page.examined, page.read_units).await;
             self.examined.fetch_add(page.examined, Ordering::Relaxed);
             // A place that was reserved stays good when the queue is closed; but nobody looks there
             // any more.

@@ -43,7 +43,9 @@ pub(crate) async fn clean_up_until(
     progress: &Progress,
 ) -> Run {
     let place = jobs::Place::on(runner.backend);
-    let job = jobs::registry(&jobs::Settings { ttl_cleanup: settings }, &throttle, &[place]).remove(0);
+    let job =
+        jobs::registry(&jobs::Settings { ttl_cleanup: settings, ..jobs::Settings::default() }, &throttle, &[place])
+            .remove(0);
     match runner.run(&job, Start::Manual, stop, progress).await.expect("running") {
         Ran::Ended(run) => *run,
         other => panic!("it did not run: {other:?}"),

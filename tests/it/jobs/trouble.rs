@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use actingweb_maintd::jobs::Workplace;
-use actingweb_maintd::jobs::{self, ttl_cleanup};
+use actingweb_maintd::jobs::ttl_cleanup::{self, TtlCleanup};
+use actingweb_maintd::jobs::{self, Workplace};
 use actingweb_maintd::metrics::Metrics;
 use actingweb_maintd::model::BackendKind;
 use actingweb_maintd::runner::{ClockSettings, Clocks};
@@ -85,13 +85,13 @@ async fn run(trouble: Trouble, from_now: i64) -> (Result<()>, Report) {
     add_attributes(&db, "rows", 100, from_now).await;
     let (backend, stop, store) = (BackendKind::Postgresql, Stop::new(), store(&db));
     let lease = won(&store, &claim("a worker")).await;
-    let settings = jobs::Settings { ttl_cleanup: ttl_cleanup::Settings::default() };
-    let job = jobs::registry(&settings, &throttle::Settings::default(), &[jobs::Place::on(backend)]).remove(0);
+    let place = jobs::Place::on(backend);
+    let job = TtlCleanup::new(ttl_cleanup::Settings::default(), throttle::Settings::default(), place);
     let (progress, metrics) = (Progress::new(), Metrics::new("test", "test"));
     let clocks = Clocks::new(&ClockSettings::default());
     let at = Workplace { backend, lease: &lease, stop: &stop, progress: &progress, metrics: &metrics, clocks: &clocks };
     let mut report = Report::default();
-    let result = job.run(&Troubled { store, stop: stop.clone(), trouble }, at, &mut report).await;
+    let result = job.sweep(&Troubled { store, stop: stop.clone(), trouble }, at, &mut report).await;
     assert_eq!(count_attributes(&db).await, 100);
     (result, report)
 }

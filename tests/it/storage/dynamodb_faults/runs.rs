@@ -96,7 +96,7 @@ async fn a_run_does_not_believe_a_clock_that_is_hours_ahead() {
     let scene = prepared().await;
     scene.proxy.play(|_| Some(Fault::Dated(Some(TimeDelta::hours(2)))));
     let place = jobs::Place::on(BackendKind::Dynamodb);
-    let jobs = jobs::Settings { ttl_cleanup: settings() };
+    let jobs = jobs::Settings { ttl_cleanup: settings(), ..jobs::Settings::default() };
     let job = jobs::registry(&jobs, &throttle::Settings::default(), &[place]).remove(0);
     let ran = runner(&scene.store).run(&job, Start::Manual, &Stop::new(), &Progress::new()).await.unwrap();
     assert!(matches!(ran, Ran::Refused(Reason::Clock, _)), "{ran:?}");
