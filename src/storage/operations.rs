@@ -21,6 +21,7 @@ pub(super) const DAEMON: &[&str] = &[
     "pass",
     "passed",
     "pause",
+    "remove",
     "renew",
     "resume",
     "schema",

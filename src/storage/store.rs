@@ -7,8 +7,8 @@ use super::dynamodb::{self, DynamoDb};
 use super::postgres::Postgres;
 use super::settings::Settings;
 use super::{
-    Actors, Attributes, Bulk, Leases, Lookup, PeerTrustees, Properties, Result, Runs, Slots, SubscriptionDiffs,
-    Subscriptions, Suspensions, Sweep, Trusts, Upkeep, Watermarks,
+    Actors, Attributes, Bulk, Leases, Lookup, PeerTrustees, Properties, Removals, Result, Runs, Slots,
+    SubscriptionDiffs, Subscriptions, Suspensions, Sweep, Trusts, Upkeep, Watermarks,
 };
 use crate::metrics::Metrics;
 use crate::model::BackendKind;
@@ -23,6 +23,7 @@ pub trait Store:
     + Lookup
     + PeerTrustees
     + Properties
+    + Removals
     + Runs
     + Slots
     + SubscriptionDiffs

@@ -1,4 +1,4 @@
-//! Deleting a batch of expired rows, each with one conditional request.
+//! Deleting a batch of rows, each with one conditional request.
 //!
 //! A batch is no transaction here. What makes it safe to break off anywhere is that every deletion
 //! repeats the whole condition; what makes it count right is that what was deleted is added up in
@@ -26,20 +26,27 @@ use super::sweep::{LABEL, Row};
 use super::watch::{Counts, Known};
 use super::{DynamoDb, Op};
 use crate::model::{Table, clock};
-use crate::storage::{Batch, Candidate, Error, ErrorKind, Expired, Fence, Result};
+use crate::storage::{Batch, Candidate, Error, ErrorKind, Expired, Fence, Removed, Result};
 
 /// Requests at once.
 const AT_ONCE: usize = 16;
 
 /// What came of one row.
 #[derive(Debug, Default)]
-struct Deletion {
+pub(super) struct Deletion {
     /// What is known of it now; nothing if it was not tried, or was tried in vain.
-    known: Option<Known>,
+    pub(super) known: Option<Known>,
     /// Whether that was known and counted before.
-    is_old: bool,
-    units: f64,
-    error: Option<Error>,
+    pub(super) is_old: bool,
+    pub(super) units: f64,
+    pub(super) error: Option<Error>,
+}
+
+impl Deletion {
+    /// Nothing came of it.
+    pub(super) fn failed(error: Error) -> Self {
+        Self { error: Some(error), ..Self::default() }
+    }
 }
 
 impl DynamoDb {
@@ -51,13 +58,39 @@ impl DynamoDb {
         fence: &Fence,
         op: Op,
     ) -> Result<Batch> {
+        let names: Vec<&str> = candidates.iter().map(|candidate| candidate.0.as_str()).collect();
+        let removed = self.delete_each(&names, fence, op, |index, is_doubtful| async move {
+            match serde_json::from_str::<Row>(&candidates[index].0) {
+                Ok(row) => self.delete_row(which, &row, is_doubtful, op).await,
+                Err(_) => Deletion::failed(refused(op, ErrorKind::Other, "this is no row of the store's")),
+            }
+        });
+        Ok(removed.await?.batch)
+    }
+
+    /// Deletes rows, each by itself with `delete`, and adds to the counts of the run. By their `names`
+    /// it is remembered what is known of them. `delete` is given the place of a row among them, and
+    /// whether an earlier attempt had no answer.
+    pub(super) async fn delete_each<D>(
+        &self,
+        names: &[&str],
+        fence: &Fence,
+        op: Op,
+        delete: impl Fn(usize, bool) -> D,
+    ) -> Result<Removed>
+    where
+        D: Future<Output = Deletion>,
+    {
         let begun = Instant::now();
         let Some(job) = self.holdings.admits(fence, clock::steady()) else {
             return Err(refused(op, ErrorKind::Fenced, TAKEN_OVER));
         };
         let broken = AtomicBool::new(false);
-        let deletions: Vec<_> =
-            candidates.iter().map(|candidate| self.delete_candidate(which, candidate, fence, &broken, op)).collect();
+        let deletions = names.iter().enumerate().map(|(index, name)| {
+            let delete = &delete;
+            self.delete_unless_broken(name, fence, &broken, op, move |is_doubtful| delete(index, is_doubtful))
+        });
+        let deletions: Vec<_> = deletions.collect();
         // All that were begun are waited for, as each may have deleted its row.
         let mut deletions: Vec<Deletion> = stream::iter(deletions).buffered(AT_ONCE).collect().await;
         let count = |known, is_old| {
@@ -78,26 +111,30 @@ impl DynamoDb {
             Ok(0.0)
         };
         let is_done = error.is_none() && written.is_ok();
-        let rows = candidates.iter().zip(&deletions);
-        let rows = rows.map(|(candidate, row)| (candidate.0.as_str(), row.known.filter(|_| !is_done)));
+        let rows = names.iter().zip(&deletions);
+        let rows = rows.map(|(name, row)| (*name, row.known.filter(|_| !is_done)));
         self.holdings.remember(fence, rows);
         if let Some(error) = error {
             return Err(error);
         }
         batch.write_units += written?;
         batch.elapsed = begun.elapsed();
-        Ok(batch)
+        let rows = deletions.iter().map(|row| row.known == Some(Known::Deleted)).collect();
+        Ok(Removed { rows, batch })
     }
 
-    async fn delete_candidate(
+    async fn delete_unless_broken<D>(
         &self,
-        which: &Expired,
-        candidate: &Candidate,
+        name: &str,
         fence: &Fence,
         broken: &AtomicBool,
         op: Op,
-    ) -> Deletion {
-        let known = self.holdings.known(fence, &candidate.0);
+        delete: impl Fn(bool) -> D,
+    ) -> Deletion
+    where
+        D: Future<Output = Deletion>,
+    {
+        let known = self.holdings.known(fence, name);
         if matches!(known, Some(Known::Deleted | Known::Skipped)) {
             return Deletion { known, is_old: true, ..Deletion::default() };
         }
@@ -109,12 +146,7 @@ impl DynamoDb {
             let error = refused(op, ErrorKind::Fenced, "the lease has run out");
             return Deletion { known, error: Some(error), ..Deletion::default() };
         }
-        let Ok(row) = serde_json::from_str::<Row>(&candidate.0) else {
-            broken.store(true, Ordering::Relaxed);
-            let error = refused(op, ErrorKind::Other, "this is no row of the store's");
-            return Deletion { error: Some(error), ..Deletion::default() };
-        };
-        let deletion = self.delete_row(which, &row, known.is_some(), op).await;
+        let deletion = delete(known.is_some()).await;
         if deletion.error.is_some() {
             broken.store(true, Ordering::Relaxed);
         }

@@ -81,6 +81,8 @@ pub(super) enum Condition {
     Has(Vec<(&'static str, Option<AttributeValue>)>),
     /// There is none, or it has this text.
     AbsentOr(&'static str, String),
+    /// There is this very item.
+    Same(Item),
 }
 
 impl Condition {
@@ -96,6 +98,7 @@ impl Condition {
             Self::Present => true,
             Self::Has(attributes) => attributes.iter().all(|(name, value)| item.get(*name) == value.as_ref()),
             Self::AbsentOr(name, text) => matches!(item.get(*name), Some(AttributeValue::S(found)) if found == text),
+            Self::Same(seen) => item == seen,
         }
     }
 
@@ -120,6 +123,19 @@ impl Condition {
             Self::AbsentOr(name, text) => {
                 let (name, value) = (expression.name(name), expression.value(AttributeValue::S(text.clone())));
                 format!("attribute_not_exists({hash}) OR {name} = {value}")
+            }
+            Self::Same(item) => {
+                // Of what it does not have, only the attributes can be asked for that the library may
+                // add.
+                let missing = layout::postgresql_columns(table).iter().map(|column| column.name);
+                let missing = missing.filter(|name| !item.contains_key(*name));
+                let missing: Vec<_> = missing.map(|name| (name, None)).collect();
+                let mut said = Self::Has(missing).say(table, expression);
+                for (name, value) in item {
+                    let (name, value) = (expression.name(name), expression.value(value.clone()));
+                    said.push_str(&format!(" AND {name} = {value}"));
+                }
+                said
             }
         }
     }

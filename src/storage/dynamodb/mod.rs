@@ -22,6 +22,7 @@ mod peer_trustees;
 mod properties;
 mod query;
 mod record;
+mod removals;
 mod requests;
 mod rest;
 mod runs;

@@ -191,6 +191,11 @@ impl DynamoDb {
     /// once.
     pub(super) async fn delete(&self, op: Op, key: Option<Key>, condition: Condition) -> Result<bool> {
         let Some(key) = key else { return Ok(false) };
+        Ok(self.delete_metered(op, &key, &condition).await?.0)
+    }
+
+    /// The same, and what it has cost.
+    pub(super) async fn delete_metered(&self, op: Op, key: &Key, condition: &Condition) -> Result<(bool, f64)> {
         let table = key.table();
         let mut expression = Expression::default();
         let condition = condition.say(table, &mut expression);
@@ -208,11 +213,8 @@ impl DynamoDb {
             .return_values(ReturnValue::None)
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
         match self.send_once(op, || request.clone().customize().config_override(once()).send()).await? {
-            Ok(answer) => {
-                self.write_units(table.name(), answer.consumed_capacity());
-                Ok(true)
-            }
-            Err(error) if is_condition_failed(&error) => Ok(false),
+            Ok(answer) => Ok((true, self.write_units(table.name(), answer.consumed_capacity()))),
+            Err(error) if is_condition_failed(&error) => Ok((false, 0.0)),
             Err(error) => Err(error).op(op),
         }
     }

@@ -47,6 +47,11 @@ impl DynamoDb {
     ///
     /// [`ErrorKind::Conflict`] when others changed the same items again and again.
     pub(super) async fn transact(&self, op: Op, parts: &[Part]) -> Result<Outcome> {
+        Ok(self.transact_metered(op, parts).await?.0)
+    }
+
+    /// The same, and what it has cost.
+    pub(super) async fn transact_metered(&self, op: Op, parts: &[Part]) -> Result<(Outcome, f64)> {
         let mut rests = Rests::default();
         let items = parts.iter().map(|part| self.part(part)).collect::<Result<Vec<_>, _>>();
         let items = items.map_err(|error| refused(op, ErrorKind::Other, error.to_string()))?;
@@ -62,14 +67,14 @@ impl DynamoDb {
                 .return_consumed_capacity(ReturnConsumedCapacity::Total);
             let error = match self.send(op, request.send()).await? {
                 Ok(answer) => {
-                    self.units_of_tables("write", answer.consumed_capacity());
-                    return Ok(Outcome::Done);
+                    let units = self.units_of_tables("write", answer.consumed_capacity());
+                    return Ok((Outcome::Done, units));
                 }
                 Err(error) => error,
             };
             let reasons = cancellation(&error);
             if let Some(failed) = reasons.iter().position(|reason| reason == "ConditionalCheckFailed") {
-                return Ok(Outcome::Failed(failed));
+                return Ok((Outcome::Failed(failed), 0.0));
             }
             let is_busy = |reason: &String| {
                 matches!(reason.as_str(), "TransactionConflict" | "ThrottlingError" | "ProvisionedThroughputExceeded")

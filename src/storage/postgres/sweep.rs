@@ -6,11 +6,12 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use sqlx::Row;
 
-use super::error::{Context, refused};
+use super::error::Context;
+use super::fenced::worker;
 use super::statements::Bounds;
 use super::{Op, Postgres};
 use crate::model::clock;
-use crate::storage::{Backlog, Batch, Candidate, Cursor, Cutoff, ErrorKind, Expired, Fence, Page, Result, Sweep};
+use crate::storage::{Backlog, Batch, Candidate, Cursor, Cutoff, Expired, Fence, Page, Result, Sweep};
 
 /// Reading ahead locks nothing and changes nothing, so it need not end within the lease; it may
 /// have to walk over what earlier runs left dead while somebody holds an old snapshot.
@@ -87,22 +88,7 @@ impl Sweep for Postgres {
             let places = array_of_places(candidates);
             let mut tx = self.begin(OP).await?;
             let begun = Instant::now();
-            let fenced = tx
-                .execute(
-                    self.query(
-                        "/* fence */ UPDATE maintd.run_workers SET worker = worker \
-                     WHERE run_id = $1 AND worker = $2 AND term = $3 AND secret = $4",
-                    )
-                    .bind(fence.run_id)
-                    .bind(i16::try_from(fence.worker).unwrap_or(i16::MAX))
-                    .bind(fence.term)
-                    .bind(fence.secret),
-                )
-                .await?;
-            if fenced != 1 {
-                tx.rollback().await?;
-                return Err(refused(OP, ErrorKind::Fenced, "somebody else has taken the lease over"));
-            }
+            self.fence(&mut tx, fence, OP).await?;
             let row = tx
                 .fetch_one(
                     self.query(place.statements.delete_expired.clone())
@@ -111,7 +97,7 @@ impl Sweep for Postgres {
                         .bind(&which.buckets)
                         .bind(candidates.len() as i64)
                         .bind(fence.run_id)
-                        .bind(i16::try_from(fence.worker).unwrap_or(i16::MAX)),
+                        .bind(worker(fence)),
                 )
                 .await?;
             tx.commit().await?;

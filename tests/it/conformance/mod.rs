@@ -16,6 +16,7 @@ mod own_state;
 mod peer_trustees;
 mod properties;
 mod races;
+mod removals;
 mod strategies;
 mod subscription_diffs;
 mod subscriptions;
@@ -221,6 +222,14 @@ on_each_backend! {
         other_buckets_are_left_alone
         what_was_extended_meanwhile_stays
         without_the_lease_nothing_is_deleted
+    }
+    removals {
+        a_row_of_every_table_goes_as_it_was_read
+        what_has_changed_since_stays
+        what_was_read_twice_goes_once
+        a_row_goes_only_while_another_is_absent
+        a_row_goes_only_while_a_property_has_its_value
+        without_the_lease_nothing_goes
     }
     watermarks {
         a_number_is_remembered_with_its_first_time

@@ -22,7 +22,7 @@ async fn add(store: &dyn Store, bucket: &str, count: usize, from_now: i64) {
     store.write(&(0..count).map(attribute).collect::<Vec<_>>()).await.unwrap();
 }
 
-async fn lease(store: &dyn Store) -> Lease {
+pub(super) async fn lease(store: &dyn Store) -> Lease {
     let claim =
         Claim { job: "ttl_cleanup", due: None, holder: "test".to_owned(), workers: 1, ttl: Duration::from_secs(60) };
     match store.claim(&claim).await.unwrap() {

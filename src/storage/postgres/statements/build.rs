@@ -28,6 +28,12 @@ impl Builder {
         format!("SELECT {columns} FROM {} AS t {rest}", self.name(table))
     }
 
+    /// Reads rows, and one thing more about each.
+    pub(super) fn select_with(&self, table: Table, more: &str, rest: &str) -> String {
+        let columns = joined(postgresql_columns(table), |column| format!("t.{}::text", quoted(column)));
+        format!("SELECT {columns}, {more} FROM {} AS t {rest}", self.name(table))
+    }
+
     /// Makes a row of the texts of all its columns, unless there is one with its key. For a text
     /// that is missing, `defaults` may have a value.
     pub(super) fn create(&self, table: Table, defaults: &[(&str, &str)]) -> String {

@@ -3,6 +3,7 @@
 
 mod build;
 mod bulk;
+mod removals;
 mod tables;
 
 use std::time::Duration;
@@ -11,6 +12,7 @@ use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
 use self::build::Builder;
 pub(super) use self::bulk::Bulk;
+pub(super) use self::removals::Removals;
 pub(super) use self::tables::Tables;
 
 /// Statements for the tables of one schema.
@@ -34,6 +36,8 @@ pub(super) struct Statements {
     pub(super) tables: Tables,
     /// What a daemon does with whole tables.
     pub(super) bulk: Bulk,
+    /// What deletes single rows as they were read.
+    pub(super) removals: Removals,
 }
 
 impl Statements {
@@ -96,6 +100,7 @@ impl Statements {
             revisions: sql(format!("/* revisions */ SELECT version_num FROM {schema}.alembic_version ORDER BY 1")),
             tables: Tables::new(&build),
             bulk: Bulk::new(&build),
+            removals: Removals::new(&build),
         }
     }
 }
