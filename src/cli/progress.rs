@@ -1,5 +1,6 @@
 //! A bar on the terminal for work that takes a while.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal};
 use std::time::Duration;
 
@@ -41,9 +42,13 @@ async fn draw(title: &'static str, progress: &Progress) {
             (ProgressBar::new(expected), "{msg} {wide_bar} {human_pos}/{human_len} rows, {per_sec}, {eta} left")
         }
     };
-    let bar = Cleared(bar.with_message(title).with_style(ProgressStyle::with_template(template).expect("a template")));
+    let bar = Cleared(bar.with_style(ProgressStyle::with_template(template).expect("a template")));
     loop {
         bar.0.set_position(progress.done());
+        bar.0.set_message(match progress.position().resting {
+            Some(reason) => Cow::Owned(format!("{title}, resting: {reason}")),
+            None => Cow::Borrowed(title),
+        });
         tokio::time::sleep(LOOKING).await;
     }
 }

@@ -274,6 +274,7 @@ fn first_status(config: &Config, runners: &[Arc<Runner>], jobs: &[Arc<dyn Job>])
             paused: None,
             next_run: None,
             running: None,
+            progress: None,
             last_run: None,
             last_success: None,
         }

@@ -6,7 +6,7 @@ use maud::{DOCTYPE, Markup, html};
 use super::words;
 use crate::model::{BackendKind, schema};
 use crate::runner::{BackendStatus, JobStatus, Status};
-use crate::work::{Outcome, Run};
+use crate::work::{Outcome, Position, Progress, Run};
 
 /// The style sheet of the page.
 pub(super) const STYLE: &str = include_str!("style.css");
@@ -197,7 +197,8 @@ fn job_row(job: &JobStatus, now: DateTime<Utc>) -> Markup {
         } @else if job.enabled { (job.schedule) } @else { (Mark::idle("disabled").text()) small { (job.schedule) } }
     };
     let next = job.next_run.map_or_else(|| nothing("none"), |at| moment(at, now, &words::until(at, now)));
-    let running = job.running.as_ref().map_or_else(|| nothing("idle"), |run| running(run, now));
+    let position = job.progress.as_ref().map(Progress::position);
+    let running = job.running.as_ref().map_or_else(|| nothing("idle"), |run| running(run, position, now));
     let last = job.last_run.as_ref().map_or_else(|| nothing("never"), |run| ended(run, now));
     let success = job.last_success.map_or_else(|| nothing("never"), |at| moment(at, now, &words::ago(at, now)));
     html! {
@@ -216,13 +217,30 @@ fn cell(label: &str, content: &Markup) -> Markup {
     html! { td role="cell" data-label=(label) { div { (content) } } }
 }
 
-fn running(run: &Run, now: DateTime<Utc>) -> Markup {
+fn running(run: &Run, position: Option<Position>, now: DateTime<Utc>) -> Markup {
     let length = (now - run.started_at).to_std().unwrap_or_default();
     html! {
         span.mark.busy { span aria-hidden="true" { "●" } " running" }
         " " span.whole { "for " (words::span(length)) }
-        small { (words::number(run.report.deleted)) " deleted of " (words::number(run.report.examined)) " examined" }
+        @match position {
+            Some(position) => (far(&position)),
+            // Another replica runs it, and tells its counts from time to time.
+            None => small { (words::number(run.report.deleted)) " deleted" },
+        }
         small { "by " (run.holder) }
+    }
+}
+
+/// How far a run is.
+fn far(position: &Position) -> Markup {
+    html! {
+        @if let Some(reason) = position.resting { small { "resting: " code { (reason) } } }
+        small {
+            (words::number(position.done)) " rows"
+            @if let Some(remaining) = position.remaining { " of " (words::number(position.done + remaining)) }
+            ", " (words::number(position.per_second.round() as u64)) " a second"
+        }
+        @if let Some(seconds) = position.remaining_seconds { small { "about " (words::elapsed(seconds)) " left" } }
     }
 }
 
@@ -326,10 +344,19 @@ mod tests {
                 paused: Some(Paused { by: HOSTILE.to_owned(), since: now() }),
                 next_run: Some(now() + chrono::Duration::seconds(192)),
                 running: Some(run(None)),
+                progress: Some(progress()),
                 last_run: Some(run(Some(Outcome::Partial))),
                 last_success: Some(now() - chrono::Duration::days(2)),
             }],
         }
+    }
+
+    fn progress() -> Progress {
+        let progress = Progress::new();
+        progress.expect(2000);
+        progress.add(1234);
+        progress.resting(Some("lock_wait"));
+        progress
     }
 
     #[test]
@@ -344,7 +371,10 @@ mod tests {
             "in 3 m 12 s",
             "running",
             "for 3 m 12 s",
-            "1,234 deleted of 2,000 examined",
+            "1,234 rows of 2,000",
+            "resting: <code>lock_wait</code>",
+            " a second",
+            " left",
             "partial",
             "after 1.5 s",
             "more to do",
@@ -358,6 +388,14 @@ mod tests {
         ] {
             assert!(page.contains(words), "{words} is missing in\n{page}");
         }
+    }
+
+    #[test]
+    fn of_a_run_elsewhere_it_shows_what_history_has() {
+        let mut elsewhere = status();
+        elsewhere.jobs[0].progress = None;
+        let page = render(&elsewhere, now());
+        assert!(page.contains("1,234 deleted") && !page.contains("a second"), "{page}");
     }
 
     #[test]

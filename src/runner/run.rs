@@ -174,7 +174,10 @@ impl Runner {
         };
         self.metrics.job_running(job.name(), self.backend, true);
         self.metrics.lease_held(job.name(), self.backend, true);
-        self.show(job.name(), |shown| shown.running = Some(lease.run.clone()));
+        self.show(job.name(), |shown| {
+            shown.running = Some(lease.run.clone());
+            shown.progress = Some(progress.clone());
+        });
         let begun = Instant::now();
         let (result, report) = self.work(job, &lease, open_for, stop, progress).await;
         let retries = claim.due.as_ref().map_or(0, |due| due.retries);
@@ -192,6 +195,7 @@ impl Runner {
         let outcome = run.outcome;
         self.show(job.name(), |shown| {
             shown.running = None;
+            shown.progress = None;
             shown.last_run = Some(run.clone());
             if outcome == Some(Outcome::Succeeded) {
                 shown.last_success = run.finished_at;

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::model::BackendKind;
 use crate::storage::{Backlog, Paused};
-use crate::work::Run;
+use crate::work::{Progress, Run};
 
 /// A snapshot of everything.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -81,6 +81,8 @@ pub struct JobStatus {
     pub next_run: Option<DateTime<Utc>>,
     /// The run that is going on, here or on another replica.
     pub running: Option<Run>,
+    /// How far it is, while this process runs it.
+    pub progress: Option<Progress>,
     /// The newest run that has ended.
     pub last_run: Option<Run>,
     /// When it last succeeded.

@@ -7,7 +7,7 @@ mod run;
 mod slot;
 mod stop;
 
-pub use progress::Progress;
+pub use progress::{Position, Progress};
 pub use report::{Limits, Report};
 pub use run::{Outcome, Run, Trigger};
 pub use slot::{Fate, Passed, PassedSlots, Reason};

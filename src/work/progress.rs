@@ -1,20 +1,47 @@
 //! How far long work is, for whoever watches it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use serde::{Serialize, Serializer};
 
 /// Counts that work keeps while it runs. Cheap to clone, cheap to read.
 #[derive(Clone, Debug, Default)]
-pub struct Progress(Arc<Counts>);
+pub struct Progress(Arc<State>);
 
-#[derive(Debug, Default)]
-struct Counts {
+#[derive(Debug)]
+struct State {
+    begun: Instant,
     expected: AtomicU64,
     done: AtomicU64,
+    resting: Mutex<Option<&'static str>>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        let (expected, done) = (AtomicU64::default(), AtomicU64::default());
+        Self { begun: Instant::now(), expected, done, resting: Mutex::default() }
+    }
+}
+
+/// How far work is at some moment.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Position {
+    /// Rows dealt with.
+    pub done: u64,
+    /// Rows still expected; none when nobody knows.
+    pub remaining: Option<u64>,
+    /// Rows a second, since the work began.
+    pub per_second: f64,
+    /// Seconds until the end at this rate; none when nobody knows.
+    pub remaining_seconds: Option<f64>,
+    /// Why the work rests right now, in the word of the metric; none while it goes on.
+    pub resting: Option<&'static str>,
 }
 
 impl Progress {
-    /// Nothing done, nothing expected.
+    /// Nothing done, nothing expected, and work begins now.
     pub fn new() -> Self {
         Self::default()
     }
@@ -29,6 +56,11 @@ impl Progress {
         self.0.done.fetch_add(units, Ordering::Relaxed);
     }
 
+    /// Says why the work rests, or that it goes on.
+    pub fn resting(&self, reason: Option<&'static str>) {
+        *self.0.resting.lock().unwrap_or_else(PoisonError::into_inner) = reason;
+    }
+
     /// Units expected in all, 0 when nobody knows.
     pub fn expected(&self) -> u64 {
         self.0.expected.load(Ordering::Relaxed)
@@ -37,5 +69,52 @@ impl Progress {
     /// Units done.
     pub fn done(&self) -> u64 {
         self.0.done.load(Ordering::Relaxed)
+    }
+
+    /// How far the work is now.
+    pub fn position(&self) -> Position {
+        let resting = *self.0.resting.lock().unwrap_or_else(PoisonError::into_inner);
+        position(self.done(), self.expected(), self.0.begun.elapsed(), resting)
+    }
+}
+
+/// How far work is that has done so much of what was expected in this time.
+fn position(done: u64, expected: u64, elapsed: Duration, resting: Option<&'static str>) -> Position {
+    let per_second = done as f64 / elapsed.as_secs_f64().max(f64::EPSILON);
+    // More came up than was expected: how much is left, nobody knows.
+    let remaining = (expected > 0 && done <= expected).then(|| expected - done);
+    let remaining_seconds = remaining.filter(|_| done > 0).map(|remaining| remaining as f64 / per_second);
+    Position { done, remaining, per_second, remaining_seconds, resting }
+}
+
+impl Serialize for Progress {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.position().serialize(serializer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_remains_follows_from_the_rate() {
+        let half = position(500, 1000, Duration::from_secs(10), None);
+        assert_eq!((half.remaining, half.per_second, half.remaining_seconds), (Some(500), 50.0, Some(10.0)));
+    }
+
+    #[test]
+    fn nobody_knows_what_remains_of_the_unexpected() {
+        let unexpected = position(500, 0, Duration::from_secs(10), None);
+        assert_eq!((unexpected.remaining, unexpected.remaining_seconds), (None, None));
+        let more = position(1001, 1000, Duration::from_secs(10), None);
+        assert_eq!((more.remaining, more.remaining_seconds), (None, None));
+    }
+
+    #[test]
+    fn before_anything_is_done_there_is_no_estimate() {
+        let begun = position(0, 1000, Duration::ZERO, Some("rate"));
+        assert_eq!((begun.remaining, begun.per_second, begun.remaining_seconds), (Some(1000), 0.0, None));
+        assert_eq!(begun.resting, Some("rate"));
     }
 }

@@ -139,7 +139,7 @@ fn the_next_runs_are_told_in_utc_and_in_the_schedules_zone() {
             .env("MAINTD_SCHEDULE__TIMEZONE", "Europe/Oslo")
             .env("MAINTD_JOBS__TTL_CLEANUP__SCHEDULE", "30 3 * * *")
     };
-    let Output { code, stdout, stderr } = oslo().run(&["job", "next", "--count", "4"]);
+    let Output { code, stdout, stderr } = oslo().run(&["job", "next", "ttl_cleanup", "--count", "4"]);
     assert_eq!((code, stderr.as_str()), (0, ""));
     let lines: Vec<&str> = stdout.lines().collect();
     assert_eq!(lines.len(), 5, "{stdout}");

@@ -1,4 +1,5 @@
 //! The jobs on a real database.
 
+mod incomplete;
 mod trouble;
 mod ttl_cleanup;
