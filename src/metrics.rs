@@ -145,6 +145,16 @@ pub enum Check {
     SchemaRevision,
     /// The clocks of this machine and of the database disagree, or one of them has jumped.
     ClockSkew,
+    /// Rows of actors that do not exist.
+    Orphans,
+    /// Properties that are not found by their value, as the look-up table has no entry.
+    LookupMissing,
+    /// Entries of the look-up table whose property is gone or has another value.
+    LookupStale,
+    /// Properties that are not found by their value, as another actor has the same one.
+    LookupCollision,
+    /// Properties that cannot be found by their value: too long for the index, or without their actor.
+    LookupImpossible,
 }
 
 impl Check {
@@ -153,6 +163,11 @@ impl Check {
         match self {
             Self::SchemaRevision => "schema_revision",
             Self::ClockSkew => "clock_skew",
+            Self::Orphans => "orphans",
+            Self::LookupMissing => "lookup_missing",
+            Self::LookupStale => "lookup_stale",
+            Self::LookupCollision => "lookup_collision",
+            Self::LookupImpossible => "lookup_impossible",
         }
     }
 }

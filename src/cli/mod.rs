@@ -3,7 +3,10 @@
 mod config;
 #[cfg(feature = "demo")]
 mod demo;
+mod findings;
 mod job;
+mod lookup;
+mod orphan;
 mod output;
 mod progress;
 mod run;
@@ -63,6 +66,12 @@ enum Command {
     /// Look at the jobs, or run one now.
     #[command(subcommand)]
     Job(job::Command),
+    /// Look for rows of actors that do not exist, or delete them.
+    #[command(subcommand)]
+    Orphan(orphan::Command),
+    /// Look at the table in which actors are found by their properties.
+    #[command(subcommand)]
+    Lookup(lookup::Command),
     /// Run everything on throw-away local stores.
     #[cfg(feature = "demo")]
     Demo(demo::Options),
@@ -111,6 +120,8 @@ fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<u8> {
         Command::Run(options) => run::run(options, sources, loaded),
         Command::Schema(command) => one_shot(&loaded)?.block_on(schema::run(command, loaded.config, output)),
         Command::Job(command) => one_shot(&loaded)?.block_on(job::run(command, loaded.config, output)),
+        Command::Orphan(command) => one_shot(&loaded)?.block_on(orphan::run(command, loaded.config, output)),
+        Command::Lookup(command) => one_shot(&loaded)?.block_on(lookup::run(command, loaded.config, output)),
         #[cfg(feature = "demo")]
         Command::Demo(_) => unreachable!("handled before the configuration was read"),
     }

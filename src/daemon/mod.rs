@@ -106,19 +106,21 @@ impl Parts {
     }
 }
 
+/// One of the backends of `config`, and how much jobs may use there.
+pub fn place(config: &Config, backend: BackendKind) -> Place {
+    let budget = match backend {
+        BackendKind::Postgresql => Budget::default(),
+        BackendKind::Dynamodb => {
+            let limits = &config.storage.dynamodb;
+            Budget::new(limits.read_units_per_second.get(), limits.write_units_per_second.get())
+        }
+    };
+    Place { backend, budget: Arc::new(budget) }
+}
+
 /// The jobs that `config` describes, on each of its backends.
 pub fn jobs(config: &Config) -> Vec<Arc<dyn Job>> {
-    let place = |backend: BackendKind| {
-        let budget = match backend {
-            BackendKind::Postgresql => Budget::default(),
-            BackendKind::Dynamodb => {
-                let limits = &config.storage.dynamodb;
-                Budget::new(limits.read_units_per_second.get(), limits.write_units_per_second.get())
-            }
-        };
-        Place { backend, budget: Arc::new(budget) }
-    };
-    let places: Vec<Place> = config.storage.kinds().into_iter().map(place).collect();
+    let places: Vec<Place> = config.storage.kinds().into_iter().map(|backend| place(config, backend)).collect();
     jobs::registry(&config.jobs, &config.throttle, &places)
 }
 

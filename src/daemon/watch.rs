@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Notifier;
-use crate::jobs::Job;
+use crate::jobs::{Job, findings};
 use crate::metrics::{Check, Severity};
 use crate::runner::{Runner, Told};
 use crate::storage::postgres::PoolUse;
@@ -19,6 +19,9 @@ const ASKING: Duration = Duration::from_secs(5);
 
 /// Between two looks at what costs something: history and backlog.
 const LOOKING: Duration = Duration::from_secs(60);
+
+/// Runs that are looked through for the newest findings; one that was cut short has none.
+const RECENT: u32 = 20;
 
 /// The task that watches one store.
 #[derive(Debug)]
@@ -184,7 +187,10 @@ impl Watcher {
 
     async fn look_at(&self, job: &'static str) -> Result<(), Error> {
         let Runner { store, backend, metrics, .. } = &*self.runner;
-        let newest = store.history(Some(job), 2).await?;
+        let newest = store.history(Some(job), if findings::finds(job) { RECENT } else { 2 }).await?;
+        if let Some(found) = newest.iter().find_map(|run| run.report.findings.as_ref()) {
+            findings::show(metrics, *backend, job, found);
+        }
         let standing = store.standing(job).await?;
         // Without its lease it was left behind, and stays open until somebody closes it.
         let running = newest.first().filter(|run| run.outcome.is_none() && standing.held.is_some()).cloned();

@@ -3,8 +3,10 @@
 //! signals.
 
 pub mod diff_prune;
+pub mod findings;
 pub mod lookup_check;
 pub mod orphan_scan;
+mod pace;
 mod persist;
 mod settings;
 mod shift;

@@ -10,8 +10,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::canonical;
-use super::layout::postgresql_columns;
-use super::{AttributeValue, Record, Source, Table};
+use super::{Record, Table};
 
 /// How digests are made. It changes whenever the same rows would give other digests.
 pub const ALGORITHM: &str = "blake3-128/4096/1";
@@ -85,7 +84,7 @@ impl Digest {
             Kind::Meaning => canonical::meaning(record),
         };
         let row = Bucket { count: 1, sum: short(blake3::hash(&bytes)) };
-        self.buckets.entry(bucket_of(id(record))).or_default().add(row);
+        self.buckets.entry(bucket_of(record.id())).or_default().add(row);
     }
 
     /// Adds the rows of another digest, of other rows.
@@ -123,22 +122,19 @@ fn short(hash: blake3::Hash) -> u128 {
     u128::from_le_bytes(bytes)
 }
 
-/// The actor's id; of a row that cannot be read as its source has it, and empty without one.
-fn id(record: &Record) -> &str {
-    let attribute = if record.table == Table::PropertyLookup { "actor_id" } else { "id" };
-    match (&record.meaning, &record.source) {
-        (Ok(row), _) => row.id(),
-        (Err(_), Source::Postgresql(columns)) => {
-            let known = postgresql_columns(record.table).iter();
-            let found = known.zip(columns).find(|(column, _)| column.name == attribute);
-            found.and_then(|(_, text)| text.as_deref()).unwrap_or_default()
-        }
-        (Err(_), Source::Dynamodb(item)) => match item.get(attribute) {
-            Some(AttributeValue::S(text)) => text,
-            _ => "",
-        },
-        (Err(_), Source::Nowhere) => "",
+/// The digest of one row, every byte of it, in hexadecimal.
+pub fn of_row(record: &Record) -> String {
+    format!("{:032x}", short(blake3::hash(&canonical::exact(record))))
+}
+
+/// The digest of a row's key, in hexadecimal, by which it can be named where the key may be a secret.
+pub fn of_key(table: Table, key: &[String]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for part in std::iter::once(table.name()).chain(key.iter().map(String::as_str)) {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part.as_bytes());
     }
+    format!("{:032x}", short(hasher.finalize()))
 }
 
 /// A digest as it travels: `"0a3": "2:00…ff"` is a bucket in hexadecimal, its count, and its sum in

@@ -1,7 +1,8 @@
 //! A row of some backend with its meaning and its verbatim form, so that nothing is lost on the way
 //! back.
 
-use super::{Item, Row, Table};
+use super::layout::{dynamodb_key, postgresql_columns, postgresql_key};
+use super::{AttributeValue, Item, Row, Table};
 
 /// A row as it was found.
 #[derive(Clone, Debug)]
@@ -12,6 +13,46 @@ pub struct Record {
     pub source: Source,
     /// What it means, or why it means nothing: then Python cannot read it either.
     pub meaning: Result<Row, Unreadable>,
+}
+
+impl Record {
+    /// The actor's id; of a row that cannot be read as its source has it, and empty without one.
+    pub fn id(&self) -> &str {
+        let attribute = if self.table == Table::PropertyLookup { "actor_id" } else { "id" };
+        match &self.meaning {
+            Ok(row) => row.id(),
+            Err(_) => self.text(attribute).unwrap_or_default(),
+        }
+    }
+
+    /// The parts of the row's key in its backend; none while it is in no backend, or has no key that
+    /// can be one.
+    pub fn key(&self) -> Option<Vec<String>> {
+        let names = match &self.source {
+            Source::Postgresql(_) => postgresql_key(self.table).to_vec(),
+            Source::Dynamodb(_) => {
+                let (hash, range) = dynamodb_key(self.table);
+                [Some(hash), range].into_iter().flatten().collect()
+            }
+            Source::Nowhere => return None,
+        };
+        names.into_iter().map(|name| self.text(name).map(str::to_owned)).collect()
+    }
+
+    /// A column or attribute of the source, if it is text.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        match &self.source {
+            Source::Postgresql(texts) => {
+                let known = postgresql_columns(self.table).iter();
+                known.zip(texts).find(|(column, _)| column.name == name)?.1.as_deref()
+            }
+            Source::Dynamodb(item) => match item.get(name) {
+                Some(AttributeValue::S(text)) => Some(text),
+                _ => None,
+            },
+            Source::Nowhere => None,
+        }
+    }
 }
 
 /// A row as its backend has it.

@@ -391,7 +391,9 @@ fn log(run: &Run) {
             tracing::$level!(
                 job.name = %job, run.id = %run_id, run.trigger = trigger.name(), run.outcome = outcome,
                 run.duration_s = seconds, rows.examined = report.examined, rows.deleted = report.deleted,
-                rows.skipped = report.skipped, batches = report.batches, more = report.more,
+                rows.skipped = report.skipped, rows.added = (report.added > 0).then_some(report.added),
+                batches = report.batches, more = report.more,
+                findings = report.findings.as_ref().map(crate::work::Findings::total),
                 stopped = report.stopped.map(tracing::field::display), error = error.as_deref(),
                 "{job} {outcome}: {} rows deleted", report.deleted
             )

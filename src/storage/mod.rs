@@ -2,6 +2,7 @@
 
 mod actors;
 mod attributes;
+mod audit;
 mod bulk;
 pub mod dynamodb;
 mod error;
@@ -11,9 +12,11 @@ mod operations;
 mod peer_trustees;
 pub mod postgres;
 mod properties;
+mod pruning;
 mod removals;
 mod runs;
 mod settings;
+mod sightings;
 mod slots;
 mod store;
 mod subscription_diffs;
@@ -26,15 +29,18 @@ mod watermarks;
 
 pub use actors::Actors;
 pub use attributes::{AttributeKey, Attributes, NewValue};
+pub use audit::{Added, Audit, Entry, Found};
 pub use bulk::{Bulk, Place, Segment, Stretch, Written};
 pub use error::{Error, ErrorKind, Result};
 pub use leases::{Claim, Claimed, Due, Fence, Lease, Leases, Renewal, Won};
 pub use lookup::Lookup;
 pub use peer_trustees::PeerTrustees;
 pub use properties::{Indexed, Properties};
+pub use pruning::{Cut, DiffOwners, DiffText, NumberedDiff, NumberedDiffs, Pruning};
 pub use removals::{Guard, Removal, Removals, Removed};
 pub use runs::{Finish, Runs, SlotAfter};
 pub use settings::Settings;
+pub use sightings::{Cursors, Sighting, Sightings};
 pub use slots::{Conclusion, Held, OpenSlot, Paused, Slots, Standing};
 pub use store::{Backend, Store, open};
 pub use subscription_diffs::{SubscriptionDiffs, Through};

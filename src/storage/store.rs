@@ -7,8 +7,8 @@ use super::dynamodb::{self, DynamoDb};
 use super::postgres::Postgres;
 use super::settings::Settings;
 use super::{
-    Actors, Attributes, Bulk, Leases, Lookup, PeerTrustees, Properties, Removals, Result, Runs, Slots,
-    SubscriptionDiffs, Subscriptions, Suspensions, Sweep, Trusts, Upkeep, Watermarks,
+    Actors, Attributes, Audit, Bulk, Cursors, Leases, Lookup, PeerTrustees, Properties, Pruning, Removals, Result,
+    Runs, Sightings, Slots, SubscriptionDiffs, Subscriptions, Suspensions, Sweep, Trusts, Upkeep, Watermarks,
 };
 use crate::metrics::Metrics;
 use crate::model::BackendKind;
@@ -18,13 +18,17 @@ use crate::model::BackendKind;
 pub trait Store:
     Actors
     + Attributes
+    + Audit
     + Bulk
+    + Cursors
     + Leases
     + Lookup
     + PeerTrustees
     + Properties
+    + Pruning
     + Removals
     + Runs
+    + Sightings
     + Slots
     + SubscriptionDiffs
     + Subscriptions

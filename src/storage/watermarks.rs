@@ -34,7 +34,10 @@ pub trait Watermarks: Send + Sync {
     /// All watermarks of a subscription, oldest first.
     async fn watermarks(&self, id: &str, subid: &str) -> Result<Vec<Watermark>>;
 
-    /// Forgets what was seen before `before`, except the newest of each subscription. Returns how
-    /// many.
+    /// Forgets all of a subscription. Returns how many.
+    async fn forget_watermarks_of(&self, id: &str, subid: &str) -> Result<u64>;
+
+    /// Forgets what was seen before `before`, except the highest number of each subscription among
+    /// that: what is older is known as well as it was. Returns how many.
     async fn forget_watermarks(&self, before: DateTime<Utc>) -> Result<u64>;
 }

@@ -1,12 +1,16 @@
 //! What it means to do something long: it can be asked to stop, it shows how far it is, and it
 //! ends in a report.
 
+mod diffs;
+mod findings;
 mod progress;
 mod report;
 mod run;
 mod slot;
 mod stop;
 
+pub use diffs::{Diffs, LeftAlone, LostDiffs};
+pub use findings::{Finding, Findings};
 pub use progress::{Position, Progress};
 pub use report::{Limits, Report};
 pub use run::{Outcome, Run, Trigger};

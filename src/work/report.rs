@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::work::StopReason;
+use crate::work::{Diffs, Findings, StopReason};
 
 /// The limits that a run worked under, by the names of the settings they come from, so that a
 /// report can be understood alone.
@@ -19,6 +19,9 @@ pub struct Report {
     pub examined: u64,
     /// Rows deleted.
     pub deleted: u64,
+    /// Rows added.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub added: u64,
     /// Rows passed over because somebody else held them, or because they had changed.
     pub skipped: u64,
     /// Transactions that deleted.
@@ -32,6 +35,15 @@ pub struct Report {
     /// Rows deleted by reason, as this process has heard of them; only of jobs with several reasons.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub reasons: BTreeMap<String, u64>,
+    /// Rows that were passed over, by why; only of jobs that say so.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub passed_over: BTreeMap<String, u64>,
+    /// What was found wrong; only of jobs that look for it, and only when they came to the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub findings: Option<Findings>,
+    /// What became of the changes of subscriptions; only of jobs that delete them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub diffs: Option<Diffs>,
     /// Whether work remains for another run.
     pub more: bool,
     /// Why the run ended before its work did.
@@ -44,4 +56,16 @@ pub struct Report {
     pub waited: BTreeMap<String, f64>,
     /// The limits in force.
     pub limits: Limits,
+}
+
+impl Report {
+    /// How many findings remain.
+    pub fn remaining(&self) -> u64 {
+        self.findings.as_ref().map_or(0, Findings::total)
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }

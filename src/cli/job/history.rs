@@ -62,6 +62,10 @@ fn why(run: &Run) -> String {
         (Some(error), ..) => error.clone(),
         (None, Some(stopped), Some(trouble)) => format!("{stopped}, and meanwhile: {trouble}"),
         (None, Some(stopped), None) => stopped.to_string(),
-        (None, None, _) => String::new(),
+        (None, None, _) => match run.report.remaining() {
+            0 => String::new(),
+            1 => "1 finding".to_owned(),
+            findings => format!("{findings} findings"),
+        },
     }
 }

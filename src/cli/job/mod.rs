@@ -2,11 +2,13 @@
 
 mod history;
 mod pause;
-mod run;
+mod reasons;
+pub(super) mod run;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use anyhow::Context as _;
 use chrono::{DateTime, SubsecRound, Utc};
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -72,7 +74,17 @@ pub(super) struct Named {
     backend: Option<BackendKind>,
 }
 
-fn backend(name: &str) -> Result<BackendKind, String> {
+/// The backend that is meant, of those of the deployment.
+///
+/// # Errors
+///
+/// When that is not clear, or the deployment is not there.
+pub(super) fn chosen(name: &str, backend: Option<BackendKind>, config: &Config) -> anyhow::Result<BackendKind> {
+    let jobs = named(&daemon::jobs(config), name, backend).and_then(only)?;
+    jobs.first().map(|job| job.backend()).context("no backend is named in storage.backends")
+}
+
+pub(super) fn backend(name: &str) -> Result<BackendKind, String> {
     let known = BackendKind::ALL.map(BackendKind::name);
     BackendKind::ALL
         .into_iter()
@@ -214,6 +226,6 @@ fn outcome(run: &Run) -> &'static str {
     run.outcome.map_or("running", Outcome::name)
 }
 
-fn time(at: Option<DateTime<Utc>>) -> String {
+pub(super) fn time(at: Option<DateTime<Utc>>) -> String {
     at.map(|at| at.trunc_subsecs(0).to_rfc3339_opts(chrono::SecondsFormat::Secs, true)).unwrap_or_default()
 }

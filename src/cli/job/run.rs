@@ -5,26 +5,30 @@ use std::sync::Arc;
 use anyhow::Context;
 use serde_json::json;
 
+use super::super::findings;
 use super::super::output::{Output, table};
 use super::super::progress::Bar;
 use super::super::{DONE, FAILED, REMAINS};
-use super::{outcome, time};
+use super::{outcome, reasons, time};
 use crate::config::Config;
 use crate::daemon::{Parts, Signals};
-use crate::jobs::Job;
+use crate::jobs::{Job, ttl_cleanup};
 use crate::runner::{Ran, Start};
 use crate::storage::{Held, Paused};
 use crate::work::{Outcome, Progress, Report, Run, Stop, StopReason};
 
 /// Says what a run would do.
-pub(super) async fn preview(job: &Arc<dyn Job>, config: &Config, output: &Output) -> anyhow::Result<u8> {
+pub(in crate::cli) async fn preview(job: &Arc<dyn Job>, config: &Config, output: &Output) -> anyhow::Result<u8> {
     let runner = Parts::connected(config).await?.runner(job.backend())?;
     let report = job.preview(&*runner.store).await?;
-    let more = report.more;
+    let more = report.more || report.remaining() > 0;
     output.either(
         &json!({ "job": job.name(), "backend": job.backend(), "dry_run": true, "report": report }),
         || {
-            let buckets = report.buckets.unwrap_or_default();
+            if report.findings.is_some() {
+                return format!("{}\nNothing was changed.\n", findings::text(&report));
+            }
+            let Some(buckets) = report.buckets else { return reasons::preview(&report) };
             let total: u64 = buckets.values().sum();
             let mut rows: Vec<[String; 2]> =
                 buckets.into_iter().map(|(bucket, rows)| [bucket, rows.to_string()]).collect();
@@ -40,14 +44,36 @@ pub(super) async fn preview(job: &Arc<dyn Job>, config: &Config, output: &Output
     Ok(if more { REMAINS } else { DONE })
 }
 
+/// Runs the job, waits for its end and prints it.
+pub(in crate::cli) async fn run_now(job: &Arc<dyn Job>, config: &Config, output: &Output) -> anyhow::Result<u8> {
+    let run = run(job, config).await?;
+    output.either(&run, || summary(&run))?;
+    Ok(code(&run))
+}
+
+/// What the end of a run is for a script.
+pub(in crate::cli) fn code(run: &Run) -> u8 {
+    match run.outcome {
+        Some(Outcome::Succeeded) if run.report.remaining() == 0 => DONE,
+        Some(Outcome::Succeeded | Outcome::Partial) => REMAINS,
+        _ => FAILED,
+    }
+}
+
 /// Runs the job and waits for its end.
-pub(super) async fn run_now(job: &Arc<dyn Job>, config: &Config, output: &Output) -> anyhow::Result<u8> {
+///
+/// # Errors
+///
+/// When it does not run: somebody else is running it, it is paused, or it must not. One that has run and
+/// failed is none.
+pub(in crate::cli) async fn run(job: &Arc<dyn Job>, config: &Config) -> anyhow::Result<Run> {
     let mut signals = Signals::new().context("cannot listen for signals")?;
     let runner = Parts::connected(config).await?.runner(job.backend())?;
     let stop = Stop::new();
     let progress = Progress::new();
     // An estimate is enough; without one the bar counts without an end.
-    if let Ok(backlog) = runner.store.backlog().await
+    if job.name() == ttl_cleanup::NAME
+        && let Ok(backlog) = runner.store.backlog().await
         && !backlog.capped
     {
         progress.expect(backlog.expired_rows);
@@ -70,15 +96,7 @@ pub(super) async fn run_now(job: &Arc<dyn Job>, config: &Config, output: &Output
     };
     bar.clear().await;
     match ran?? {
-        Ran::Ended(run) => {
-            let code = match run.outcome {
-                Some(Outcome::Succeeded) => DONE,
-                Some(Outcome::Partial) => REMAINS,
-                _ => FAILED,
-            };
-            output.either(&*run, || summary(&run))?;
-            Ok(code)
-        }
+        Ran::Ended(run) => Ok(*run),
         Ran::Held(Held { holder, since }) => {
             anyhow::bail!(
                 "{} is being run by {holder} since {}; try again when it is done",
@@ -99,7 +117,8 @@ pub(super) async fn run_now(job: &Arc<dyn Job>, config: &Config, output: &Output
     }
 }
 
-fn summary(run: &Run) -> String {
+/// A run for people.
+pub(in crate::cli) fn summary(run: &Run) -> String {
     let Report { examined, deleted, skipped, batches, cutoff, more, stopped, .. } = &run.report;
     let mut text = table(
         ["run", &run.run_id.to_string()],
@@ -114,6 +133,8 @@ fn summary(run: &Run) -> String {
             ["work remains", if *more { "yes" } else { "no" }].map(str::to_owned),
         ],
     );
+    text.push_str(&findings::text(&run.report));
+    text.push_str(&reasons::summary(&run.report));
     if let Some(why) = stopped {
         text.push_str(&format!("\nIt ended early: {why}.\n"));
     }

@@ -31,7 +31,17 @@ job_settings! {
 impl Settings {
     /// The limits of a run.
     pub(super) fn limits(&self) -> crate::work::Limits {
-        self.common_limits()
+        let own = [
+            ("keep_newest", serde_json::json!(self.keep_newest)),
+            ("max_age", serde_json::json!(self.max_age.map(|age| age.0.as_secs_f64()))),
+            ("confirmed", serde_json::json!(self.confirmed)),
+            ("orphans", serde_json::json!(self.orphans)),
+            ("orphan_age", serde_json::json!(self.orphan_age.0.as_secs_f64())),
+            ("archive", serde_json::json!(self.archive)),
+        ];
+        let mut limits = self.common_limits();
+        limits.extend(own.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        limits
     }
 
     /// What is wrong with these values together.

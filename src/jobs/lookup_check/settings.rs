@@ -19,7 +19,9 @@ job_settings! {
 impl Settings {
     /// The limits of a run.
     pub(super) fn limits(&self) -> crate::work::Limits {
-        self.common_limits()
+        let mut limits = self.common_limits();
+        limits.insert("repair".to_owned(), serde_json::json!(self.repair));
+        limits
     }
 
     /// What is wrong with these values together.

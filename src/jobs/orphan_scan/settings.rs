@@ -21,11 +21,19 @@ job_settings! {
 impl Settings {
     /// The limits of a run.
     pub(super) fn limits(&self) -> crate::work::Limits {
-        self.common_limits()
+        let own =
+            [("allow", serde_json::json!(self.allow)), ("settle", serde_json::json!(self.settle.0.as_secs_f64()))];
+        let mut limits = self.common_limits();
+        limits.extend(own.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        limits
     }
 
     /// What is wrong with these values together.
     pub fn problems(&self) -> Vec<Problem> {
-        self.common_problems()
+        let mut problems = self.common_problems();
+        if self.allow.iter().any(|id| id.trim().is_empty()) {
+            problems.push(Problem::new("allow", "holds an empty id: name each id, or write [] for none"));
+        }
+        problems
     }
 }

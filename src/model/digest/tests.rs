@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::model::json::{self, strategies};
 use crate::model::row::{Actor, Attribute, LookupEntry, LookupOwner, Subscription, Suspension, Trust, lookup_key};
-use crate::model::{Item, Row, Unreadable};
+use crate::model::{AttributeValue, Item, Row, Source, Unreadable};
 
 fn nowhere(row: Row) -> Record {
     Record::from(row)

@@ -132,10 +132,20 @@ impl DynamoDb {
         table: Table,
         keys: impl IntoIterator<Item = Key> + Send,
     ) -> Result<Vec<Item>> {
+        Ok(self.get_all_metered(op, table, keys).await?.0)
+    }
+
+    /// The same, and what it has cost.
+    pub(super) async fn get_all_metered(
+        &self,
+        op: Op,
+        table: Table,
+        keys: impl IntoIterator<Item = Key> + Send,
+    ) -> Result<(Vec<Item>, f64)> {
         let keys: BTreeSet<Key> = keys.into_iter().collect();
         let keys: Vec<_> = keys.iter().map(Key::attributes).collect();
         let name = self.table(table);
-        let mut items = Vec::new();
+        let (mut items, mut units) = (Vec::new(), 0.0);
         for batch in keys.chunks(MOST_READS) {
             let mut left = batch.to_vec();
             let mut rests = Rests::default();
@@ -151,7 +161,7 @@ impl DynamoDb {
                     .request_items(name.clone(), keys)
                     .return_consumed_capacity(ReturnConsumedCapacity::Total);
                 let answer = self.send(op, request.send()).await?.op(op)?;
-                self.units_of_tables("read", answer.consumed_capacity());
+                units += self.units_of_tables("read", answer.consumed_capacity());
                 for item in answer.responses.and_then(|mut tables| tables.remove(&name)).unwrap_or_default() {
                     items.push(from_sdk(op, table, item)?);
                 }
@@ -165,7 +175,7 @@ impl DynamoDb {
                 }
             }
         }
-        Ok(items)
+        Ok((items, units))
     }
 
     /// Counts the units that a request on several tables has cost.

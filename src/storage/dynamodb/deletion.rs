@@ -28,8 +28,8 @@ use super::{DynamoDb, Op};
 use crate::model::{Table, clock};
 use crate::storage::{Batch, Candidate, Error, ErrorKind, Expired, Fence, Removed, Result};
 
-/// Requests at once.
-const AT_ONCE: usize = 16;
+/// Requests at once, where one does not depend on another.
+pub(super) const AT_ONCE: usize = 16;
 
 /// What came of one row.
 #[derive(Debug, Default)]
@@ -59,7 +59,7 @@ impl DynamoDb {
         op: Op,
     ) -> Result<Batch> {
         let names: Vec<&str> = candidates.iter().map(|candidate| candidate.0.as_str()).collect();
-        let removed = self.delete_each(&names, fence, op, |index, is_doubtful| async move {
+        let removed = self.delete_each(&names, AT_ONCE, fence, op, |index, is_doubtful| async move {
             match serde_json::from_str::<Row>(&candidates[index].0) {
                 Ok(row) => self.delete_row(which, &row, is_doubtful, op).await,
                 Err(_) => Deletion::failed(refused(op, ErrorKind::Other, "this is no row of the store's")),
@@ -69,11 +69,13 @@ impl DynamoDb {
     }
 
     /// Deletes rows, each by itself with `delete`, and adds to the counts of the run. By their `names`
-    /// it is remembered what is known of them. `delete` is given the place of a row among them, and
+    /// it is remembered what is known of them. So many `at_once`; with one none is begun before those before
+    /// it are done, nor after one that failed. `delete` is given the place of a row among them, and
     /// whether an earlier attempt had no answer.
     pub(super) async fn delete_each<D>(
         &self,
         names: &[&str],
+        at_once: usize,
         fence: &Fence,
         op: Op,
         delete: impl Fn(usize, bool) -> D,
@@ -92,7 +94,7 @@ impl DynamoDb {
         });
         let deletions: Vec<_> = deletions.collect();
         // All that were begun are waited for, as each may have deleted its row.
-        let mut deletions: Vec<Deletion> = stream::iter(deletions).buffered(AT_ONCE).collect().await;
+        let mut deletions: Vec<Deletion> = stream::iter(deletions).buffered(at_once).collect().await;
         let count = |known, is_old| {
             deletions.iter().filter(|row| row.known == Some(known) && row.is_old == is_old).count() as u64
         };

@@ -7,6 +7,8 @@
 //! | `passed#` and the job | the first slot | slots that were passed over (`passed.rs`) |
 //! | `deployment` | `identity`, `incomplete` | the deployment (`upkeep.rs`) |
 //! | `watermark#` and a digit | digest and number | a watermark (`watermarks.rs`) |
+//! | `sighting#` and a digit | two digests | a sighting (`sightings.rs`) |
+//! | `cursor` | the job | where its walk was cut off (`sightings.rs`) |
 
 use std::collections::HashMap;
 

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 
-use super::deletion::Deletion;
+use super::deletion::{AT_ONCE, Deletion};
 use super::error::refused;
 use super::expression::{Condition, Key};
 use super::transact::{Outcome, Part};
@@ -21,7 +21,7 @@ impl Removals for DynamoDb {
             let names: Vec<String> = removals.iter().map(name).collect();
             let names: Vec<&str> = names.iter().map(String::as_str).collect();
             let remove = |index: usize, is_doubtful| self.remove_one(&removals[index], is_doubtful);
-            self.delete_each(&names, fence, OP, remove).await
+            self.delete_each(&names, AT_ONCE, fence, OP, remove).await
         })
         .await
     }

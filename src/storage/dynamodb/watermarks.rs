@@ -15,7 +15,7 @@ use crate::storage::{Result, Watermark, Watermarks};
 const AT_ONCE: usize = 16;
 
 /// The digest of a subscription's names, as text.
-fn digest(id: &str, subid: &str) -> String {
+pub(super) fn digest(id: &str, subid: &str) -> String {
     let mut hasher = blake3::Hasher::new();
     // With its length before it, so that no other pair has the same bytes.
     hasher.update(&(id.len() as u64).to_le_bytes()).update(id.as_bytes()).update(subid.as_bytes());
@@ -95,6 +95,16 @@ impl Watermarks for DynamoDb {
         .await
     }
 
+    async fn forget_watermarks_of(&self, id: &str, subid: &str) -> Result<u64> {
+        const OP: Op = Op { name: "forget_watermarks_of", phrase: "forget the watermarks of a subscription" };
+        self.measured(OP, async {
+            let items = self.own_items(range_of(id, subid), None, OP).await?;
+            let same = Condition::holds("id = :id AND subid = :subid", [(":id", text(id)), (":subid", text(subid))]);
+            self.forget_items(items, &same, OP).await
+        })
+        .await
+    }
+
     async fn forget_watermarks(&self, before: DateTime<Utc>) -> Result<u64> {
         const OP: Op = Op { name: "forget_watermarks", phrase: "forget old watermarks" };
         self.measured(OP, async {
@@ -102,20 +112,22 @@ impl Watermarks for DynamoDb {
             let mut forgotten = 0;
             for digit in "0123456789abcdef".chars() {
                 let mut range = Range::all(part(digit.encode_utf8(&mut [0; 4])));
-                // The one that the next shows to be the newest of its subscription, or not.
+                // The highest of its subscription so far that is old.
                 let mut last: Option<(Item, Watermark)> = None;
                 loop {
                     let (page, next) = self.own_page(&range, OP).await?;
                     let mut stale = Vec::new();
                     for item in page {
                         let mark = read(&item, OP)?;
-                        if let Some((item, last)) = last.take()
-                            && (&last.id, &last.subid) == (&mark.id, &mark.subid)
-                            && last.seen_at < before
+                        if mark.seen_at >= before {
+                            continue;
+                        }
+                        let names = (mark.id.clone(), mark.subid.clone());
+                        if let Some((item, last)) = last.replace((item, mark))
+                            && (last.id, last.subid) == names
                         {
                             stale.push(item);
                         }
-                        last = Some((item, mark));
                     }
                     forgotten += self.forget_items(stale, &old, OP).await?;
                     if next.is_none() {

@@ -115,7 +115,7 @@ impl Bulk for Postgres {
 
 impl Postgres {
     /// A walk along the index is the point, whatever the statistics say.
-    async fn page_within(&self, mut tx: Transaction, query: Statement<'_>) -> Result<Vec<PgRow>> {
+    pub(super) async fn page_within(&self, mut tx: Transaction, query: Statement<'_>) -> Result<Vec<PgRow>> {
         tx.execute(self.query(
             "SELECT set_config('enable_seqscan', 'off', true), set_config('enable_bitmapscan', 'off', true), \
                  set_config('enable_sort', 'off', true)",

@@ -15,11 +15,11 @@ use crate::storage::{ErrorKind, Indexed, Properties, Result};
 
 /// What the server says of a value that its index cannot hold: `program_limit_exceeded`, or
 /// `string_data_right_truncation` of a name.
-const TOO_LONG: &[&str] = &["54000", "22001"];
+pub(super) const TOO_LONG: &[&str] = &["54000", "22001"];
 
 /// Name and value are not too long when together they have no more bytes than this: the column of
 /// names takes as many characters, and an index several times as many bytes.
-const SHORT: usize = 255;
+pub(super) const SHORT: usize = 255;
 
 /// How often others may come in between; each time is a race that was lost within microseconds.
 const ROUNDS: u32 = 10;

@@ -17,6 +17,7 @@ const OWN: &[&str] = &[
     include_str!("../../../migrations/maintd/01_runs.sql"),
     include_str!("../../../migrations/maintd/02_slots.sql"),
     include_str!("../../../migrations/maintd/03_moving.sql"),
+    include_str!("../../../migrations/maintd/04_pruning.sql"),
 ];
 
 /// What the schemas of a deployment are like.

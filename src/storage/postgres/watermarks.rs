@@ -87,6 +87,24 @@ impl Watermarks for Postgres {
         .await
     }
 
+    async fn forget_watermarks_of(&self, id: &str, subid: &str) -> Result<u64> {
+        const OP: Op = Op { name: "forget_watermarks_of", phrase: "forget the watermarks of a subscription" };
+        self.measured(OP, async {
+            if cannot_be(&[id, subid]) {
+                return Ok(0);
+            }
+            let place = self.place().await?;
+            let query = || {
+                self.query("DELETE FROM maintd.watermarks WHERE deployment = $1 AND id = $2 AND subid = $3")
+                    .bind(&place.schema)
+                    .bind(id)
+                    .bind(subid)
+            };
+            self.execute_again(OP, Again::Undone, query).await
+        })
+        .await
+    }
+
     /// Of what was seen before `before` the highest number of each subscription stays, so that the
     /// age of its changes is known as well as it was.
     async fn forget_watermarks(&self, before: DateTime<Utc>) -> Result<u64> {

@@ -235,6 +235,7 @@ on_each_backend! {
         a_number_is_remembered_with_its_first_time
         the_highest_number_before_a_time_is_found
         the_newest_of_each_is_never_forgotten
+        of_what_is_old_the_highest_is_kept
         texts_and_numbers_are_kept
     }
     upkeep {

@@ -67,6 +67,19 @@ pub(super) async fn the_newest_of_each_is_never_forgotten(store: &dyn Store) {
     }
 }
 
+pub(super) async fn of_what_is_old_the_highest_is_kept(store: &dyn Store) {
+    for number in [1, 2, 3] {
+        store.mark(&newest(&[("a", "s", number), ("b", "s", number)])).await.unwrap();
+    }
+    let marks = store.watermarks("a", "s").await.unwrap();
+    // The third was seen at this very time, and not before.
+    assert_eq!(store.forget_watermarks(marks[2].seen_at).await.unwrap(), 2);
+    assert_eq!(numbers(store, "a", "s").await, [2, 3]);
+    assert_eq!(store.forget_watermarks_of("a", "s").await.unwrap(), 2);
+    assert_eq!(numbers(store, "a", "s").await, [] as [i64; 0]);
+    assert_eq!(numbers(store, "b", "s").await, [2, 3]);
+}
+
 pub(super) async fn texts_and_numbers_are_kept(store: &dyn Store) {
     for nasty in super::fixtures::NASTY {
         store.mark(&newest(&[(nasty, nasty, i64::from(i32::MAX))])).await.unwrap();

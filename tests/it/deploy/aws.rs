@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 
 /// The requests of the SDK, by the method that makes them, with the action that each needs.
-const REQUESTS: [(&str, &[&str]); 14] = [
+const REQUESTS: [(&str, &[&str]); 15] = [
     (".batch_get_item()", &["BatchGetItem"]),
     (".batch_write_item()", &["BatchWriteItem"]),
     (".create_table()", &["CreateTable"]),
@@ -19,6 +19,7 @@ const REQUESTS: [(&str, &[&str]); 14] = [
     (".put_item()", &["PutItem"]),
     (".query()", &["Query"]),
     (".scan()", &["Scan"]),
+    (".transact_get_items()", &["GetItem"]),
     // Each part of a transaction needs its own.
     (".transact_write_items()", &["ConditionCheckItem", "DeleteItem", "PutItem", "UpdateItem"]),
     (".update_item()", &["UpdateItem"]),

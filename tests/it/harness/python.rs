@@ -58,6 +58,11 @@ pub(crate) async fn python(db: &TestDb, script: &str) -> String {
     run(&on_postgresql(db, ""), &["-c", script]).await
 }
 
+/// Runs a Python script with this configuration of the library.
+pub(crate) async fn python_script(environment: &Environment, script: &str) -> String {
+    run(environment, &["-c", script]).await
+}
+
 /// Runs a file of this package as a Python script.
 pub(crate) async fn python_file(environment: &Environment, path: &str) -> String {
     run(environment, &[&Path::new(env!("CARGO_MANIFEST_DIR")).join(path).to_string_lossy()]).await

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use actingweb_maintd::jobs::{self, ttl_cleanup};
+use actingweb_maintd::jobs::{self, Job, ttl_cleanup};
 use actingweb_maintd::metrics::Metrics;
 use actingweb_maintd::runner::{
     Board, ClockSettings, Clocks, HistorySettings, LeaseSettings, Ran, Runner, Running, Start,
@@ -14,7 +14,11 @@ use tokio::sync::watch;
 
 /// A runner on `store` and what it counts into.
 pub(crate) fn runner<S: Store + 'static>(store: &Arc<S>) -> Runner {
-    let store = Arc::clone(store) as Arc<dyn Store>;
+    runner_of(Arc::clone(store) as Arc<dyn Store>)
+}
+
+/// The same on a store of either kind.
+pub(crate) fn runner_of(store: Arc<dyn Store>) -> Runner {
     Runner {
         backend: store.backend(),
         store,
@@ -26,6 +30,15 @@ pub(crate) fn runner<S: Store + 'static>(store: &Arc<S>) -> Runner {
         holder: "test".to_owned(),
         ended: Arc::default(),
         running: Running::default(),
+    }
+}
+
+/// Runs a job once.
+pub(crate) async fn run_once(runner: &Runner, job: impl Job + 'static) -> Run {
+    let job: Arc<dyn Job> = Arc::new(job);
+    match runner.run(&job, Start::Manual, &Stop::new(), &Progress::new()).await.expect("running") {
+        Ran::Ended(run) => *run,
+        other => panic!("it did not run: {other:?}"),
     }
 }
 

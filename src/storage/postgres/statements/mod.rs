@@ -1,8 +1,10 @@
 //! The statements that name the application's tables, built once for its schema. Here and
 //! nowhere else SQL is put together from parts.
 
+mod audit;
 mod build;
 mod bulk;
+mod pruning;
 mod removals;
 mod tables;
 
@@ -10,8 +12,10 @@ use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
+pub(super) use self::audit::Audit;
 use self::build::Builder;
 pub(super) use self::bulk::Bulk;
+pub(super) use self::pruning::Pruning;
 pub(super) use self::removals::Removals;
 pub(super) use self::tables::Tables;
 
@@ -36,8 +40,12 @@ pub(super) struct Statements {
     pub(super) tables: Tables,
     /// What a daemon does with whole tables.
     pub(super) bulk: Bulk,
+    /// What thins out the changes of subscriptions.
+    pub(super) pruning: Pruning,
     /// What deletes single rows as they were read.
     pub(super) removals: Removals,
+    /// What checks ask.
+    pub(super) audit: Audit,
 }
 
 impl Statements {
@@ -100,7 +108,9 @@ impl Statements {
             revisions: sql(format!("/* revisions */ SELECT version_num FROM {schema}.alembic_version ORDER BY 1")),
             tables: Tables::new(&build),
             bulk: Bulk::new(&build),
+            pruning: Pruning::new(&build),
             removals: Removals::new(&build),
+            audit: Audit::new(&build),
         }
     }
 }
