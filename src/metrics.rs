@@ -155,6 +155,12 @@ pub enum Check {
     LookupCollision,
     /// Properties that cannot be found by their value: too long for the index, or without their actor.
     LookupImpossible,
+    /// Signals that the throttle is told to heed and cannot see.
+    ThrottleSignals,
+    /// Tables of the application that autovacuum will not come to.
+    Autovacuum,
+    /// A `VACUUM` that a job was told to do after a large purge, and that was not done.
+    Vacuum,
 }
 
 impl Check {
@@ -168,6 +174,9 @@ impl Check {
             Self::LookupStale => "lookup_stale",
             Self::LookupCollision => "lookup_collision",
             Self::LookupImpossible => "lookup_impossible",
+            Self::ThrottleSignals => "throttle_signals",
+            Self::Autovacuum => "autovacuum",
+            Self::Vacuum => "vacuum",
         }
     }
 }

@@ -20,6 +20,7 @@ mod handover;
 mod http;
 mod library;
 mod operations;
+mod pressure;
 mod processes;
 mod rate;
 mod scrape;
@@ -39,12 +40,13 @@ use self::server::Server;
 use self::table::{Row, Target};
 
 /// What can be measured, in the order in which it is.
-const SUBJECTS: [(&str, &str); 10] = [
+const SUBJECTS: [(&str, &str); 11] = [
     ("delete", "expired rows deleted beside an application"),
     ("alone", "expired rows deleted with nobody waiting"),
     ("empty", "a run that finds nothing"),
     ("rate", "how exactly max_rows_per_second is kept"),
     ("snapshot", "the cost of a batch under an old snapshot"),
+    ("pressure", "a replica that stands still: the pause for it, and the way back"),
     ("scrape", "memory when idle, and scrapes"),
     ("start", "start to ready, and the size of the program"),
     ("handover", "stops, kills, reloads and locks, to the moment when work goes on"),
@@ -96,6 +98,7 @@ async fn measure(effort: Effort, wanted: &[&str]) -> anyhow::Result<Vec<Row>> {
             "empty" => empty::measure(&server, effort).await?,
             "rate" => rate::measure(&server, effort).await?,
             "snapshot" => snapshot::measure(&server, effort).await?,
+            "pressure" => pressure::measure(&server, effort).await?,
             "scrape" => scrape::measure(&server, effort).await?,
             "start" => start::measure(&server, effort).await?,
             "handover" => handover::measure(&server, effort).await?,

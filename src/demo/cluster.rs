@@ -46,6 +46,8 @@ pub struct Options {
     pub settings: Vec<(String, String)>,
     /// Lines for `pg_hba.conf`, before the ones that let every local user in.
     pub hba: Vec<String>,
+    /// No cluster of its own, but a replica that follows the one on this port of this machine.
+    pub primary: Option<u16>,
 }
 
 /// Why there is no cluster.
@@ -113,7 +115,10 @@ impl Cluster {
         };
         let made = cluster.answer()?;
         cluster.expect_ok(made, None)?;
-        let initialised = cluster.ask("init")?;
+        let initialised = match options.primary {
+            None => cluster.ask("init")?,
+            Some(port) => cluster.ask(&format!("copy {port}"))?,
+        };
         cluster.expect_ok(initialised, Some("initdb.log"))?;
 
         if !options.hba.is_empty() {

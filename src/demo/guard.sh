@@ -6,6 +6,7 @@
 # to the server. It answers one line when it is ready, and one to every command it reads:
 #
 #   init         make the cluster               ok
+#   copy PORT    make it a replica of another   ok
 #   start PORT   start the server               its process id, at once
 #   stop         shut it down, clients or not   ok
 #   kill         kill -9 all of it              ok
@@ -51,6 +52,15 @@ while read -r command port; do
             echo ok
         else
             echo "initdb failed"
+        fi
+        ;;
+    copy)
+        # Where only the server's programs are linked to, the others lie beside what they are.
+        if "$(dirname "$(readlink -f "$bin/postgres")")/pg_basebackup" -D data -h 127.0.0.1 -p "$port" -U postgres -R -c fast --no-sync \
+            >initdb.log 2>&1 </dev/null; then
+            echo ok
+        else
+            echo "pg_basebackup failed"
         fi
         ;;
     start)

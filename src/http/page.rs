@@ -355,7 +355,8 @@ mod tests {
         let progress = Progress::new();
         progress.expect(2000);
         progress.add(1234);
-        progress.resting(Some("lock_wait"));
+        // For as long as the test lasts.
+        std::mem::forget(progress.rest("lock_wait"));
         progress
     }
 

@@ -8,6 +8,7 @@ pub mod lookup_check;
 pub mod orphan_scan;
 mod pace;
 mod persist;
+mod purge;
 mod settings;
 mod shift;
 pub mod token_cleanup;
@@ -29,7 +30,7 @@ use self::ttl_cleanup::TtlCleanup;
 use crate::metrics::Metrics;
 use crate::model::setting::Problem;
 use crate::model::{BackendKind, Table};
-use crate::storage::{self, Lease, Store};
+use crate::storage::{self, Lease, Pressure, Store};
 use crate::throttle::{self, Budget};
 use crate::work::{Limits, Progress, Report, Stop};
 
@@ -104,6 +105,8 @@ pub struct Workplace<'a> {
     pub metrics: &'a Metrics,
     /// Asked whether the clocks can be trusted, when the store has just shown its own.
     pub clocks: &'a dyn Judge,
+    /// Asked between batches how others are.
+    pub pressure: &'a dyn Pressure,
 }
 
 /// Judges the clocks that decide what has expired.

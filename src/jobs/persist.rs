@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::Workplace;
 use crate::storage::Result;
-use crate::throttle::{Reason, Throttle};
+use crate::throttle::Throttle;
 
 /// What came of a step.
 #[derive(Debug)]
@@ -25,7 +25,7 @@ pub(super) enum Step<T> {
 /// The step's own, when they do not pass.
 pub(super) async fn persist<T, S>(
     job: &'static str,
-    throttle: &Throttle,
+    throttle: &Throttle<'_>,
     at: Workplace<'_>,
     step: impl Fn() -> S,
 ) -> Result<Step<T>>
@@ -41,15 +41,15 @@ where
                 }
                 return Ok(Step::Done(done));
             }
-            Err(error) if error.kind.may_pass() => error.chain(),
+            Err(error) if error.kind.may_pass() => error,
             Err(error) => return Err(error),
         };
+        let (kind, error) = (error.kind, error.chain());
         if since.is_none() {
             since = Some(Instant::now());
             tracing::warn!(job.name = job, error, "{job} cannot go on for now");
         }
-        let rest = throttle.after_failure(at.stop).await;
-        at.metrics.throttle_wait(job, at.backend, Reason::Stalled.name(), rest);
+        throttle.after_failure(kind).await;
         if at.stop.requested().is_some() {
             return Ok(Step::GivenUp(error));
         }

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::persist::{Step, persist};
+use super::purge::after_purge;
 use super::{Place, Workplace};
 use crate::model::{Table, clock};
 use crate::storage::{Batch, Cutoff, Error, ErrorKind, Result, Sweep};
-use crate::throttle::{self, Signals, Throttle};
+use crate::throttle::{self, Signals, Site, Throttle};
 use crate::work::StopReason;
 
 /// A run at its pace.
@@ -16,7 +17,7 @@ use crate::work::StopReason;
 pub(super) struct Shift<'a> {
     job: &'static str,
     at: Workplace<'a>,
-    throttle: Throttle,
+    throttle: Throttle<'a>,
 }
 
 impl<'a> Shift<'a> {
@@ -30,7 +31,9 @@ impl<'a> Shift<'a> {
         place: &Place,
     ) -> Self {
         let batch_size = u32::try_from(batch_size).unwrap_or(u32::MAX);
-        let throttle = Throttle::new(settings, batch_size, rows_per_second, Arc::clone(&place.budget));
+        let site = Site { job, backend: at.backend, stop: at.stop, progress: at.progress, metrics: at.metrics };
+        let (pace, budget) = ((batch_size, rows_per_second), Arc::clone(&place.budget));
+        let throttle = Throttle::new(settings, pace, budget, site, at.pressure);
         Self { job, at, throttle }
     }
 
@@ -84,17 +87,17 @@ impl<'a> Shift<'a> {
         self.throttle.batch_size()
     }
 
-    /// Counts rows that were looked at, and rests as long as the `units` take that reading them has
-    /// cost.
+    /// Counts rows that were looked at, and rests as long as others, or the `units` that reading them has
+    /// cost, take.
     pub(super) async fn has_read(&self, table: Table, rows: u64, units: f64) {
         self.at.metrics.rows_examined(self.job, self.at.backend, table.name(), rows);
-        if let Some((reason, rest)) = self.throttle.after_reading(units, self.at.stop).await {
-            self.at.metrics.throttle_wait(self.job, self.at.backend, reason.name(), rest);
-        }
+        self.throttle.works_on(table);
+        self.throttle.after_reading(units).await;
     }
 
     /// Counts what a batch has deleted of `table` for `reason`.
     pub(super) fn has_deleted(&self, table: Table, reason: &'static str, rows: u64) {
+        self.throttle.works_on(table);
         self.at.progress.add(rows);
         self.at.metrics.rows_deleted(self.job, self.at.backend, table.name(), reason, rows);
     }
@@ -103,10 +106,14 @@ impl<'a> Shift<'a> {
     /// takes.
     pub(super) async fn rest_after(&self, batch: &Batch) {
         let signals = Signals { elapsed: batch.elapsed, waiters: batch.waiters, write_units: batch.write_units };
-        for (reason, rest) in self.throttle.after(batch.deleted, &signals, self.at.stop).await {
-            self.at.metrics.throttle_wait(self.job, self.at.backend, reason.name(), rest);
-        }
+        self.throttle.after(batch.deleted, &signals).await;
         self.at.metrics.throttle_batch_size(self.job, self.at.backend, self.throttle.batch_size());
+    }
+
+    /// Sees to the table after a run that has deleted so many rows of it: it is vacuumed when they are at
+    /// least `vacuum_after`, or it is told when nobody else will.
+    pub(super) async fn after_purge(&self, table: Table, deleted: u64, vacuum_after: u64) {
+        after_purge(self.job, self.at, table, deleted, vacuum_after).await;
     }
 
     /// Seconds rested so far, by reason.

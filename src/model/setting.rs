@@ -3,6 +3,8 @@
 //! The environment has only strings, so each of these types also reads its value from a string;
 //! each message says what would have been right.
 
+mod size;
+
 use std::fmt;
 use std::marker::PhantomData;
 use std::str::FromStr;
@@ -10,6 +12,8 @@ use std::time::Duration;
 
 use serde::de::{Deserialize, Deserializer, Error, SeqAccess, Unexpected, Visitor};
 use serde::{Serialize, Serializer};
+
+pub use size::Size;
 
 /// A mistake that only shows when values are looked at together.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -260,8 +260,12 @@ impl Runner {
                     progress: &progress,
                     metrics: &metrics,
                     clocks: &clocks,
+                    pressure: &*store,
                 };
                 let result = job.run(&*store, at, &mut report).await;
+                if report.stopped.is_some() && report.trouble.is_none() {
+                    report.trouble = own.why();
+                }
                 (result, report)
             }
         });

@@ -44,10 +44,13 @@ pub(super) const DAEMON: &[&str] = &[
     "sight",
     "sightings",
     "standing",
+    "strain",
     "subscription",
     "time",
     "touch",
     "turn_back",
+    "unvacuumed",
+    "vacuum",
     "watermarks",
 ];
 

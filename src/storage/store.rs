@@ -7,8 +7,8 @@ use super::dynamodb::{self, DynamoDb};
 use super::postgres::Postgres;
 use super::settings::Settings;
 use super::{
-    Actors, Attributes, Audit, Bulk, Cursors, Leases, Lookup, PeerTrustees, Properties, Pruning, Removals, Result,
-    Runs, Sightings, Slots, SubscriptionDiffs, Subscriptions, Suspensions, Sweep, Trusts, Upkeep, Watermarks,
+    Actors, Attributes, Audit, Bulk, Cursors, Leases, Lookup, PeerTrustees, Pressure, Properties, Pruning, Removals,
+    Result, Runs, Sightings, Slots, SubscriptionDiffs, Subscriptions, Suspensions, Sweep, Trusts, Upkeep, Watermarks,
 };
 use crate::metrics::Metrics;
 use crate::model::BackendKind;
@@ -24,6 +24,7 @@ pub trait Store:
     + Leases
     + Lookup
     + PeerTrustees
+    + Pressure
     + Properties
     + Pruning
     + Removals

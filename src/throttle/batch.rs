@@ -34,7 +34,7 @@ impl Bounds {
         (self.largest / 4).max(self.smallest())
     }
 
-    fn smallest(&self) -> u32 {
+    pub(super) fn smallest(&self) -> u32 {
         Self::SMALLEST.min(self.largest)
     }
 }

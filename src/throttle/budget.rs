@@ -5,7 +5,6 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::rate::Rate;
-use crate::work::Stop;
 
 /// What all jobs on a backend may use together. What is used is paid for afterwards, as only the
 /// answer says what a request has cost.
@@ -27,42 +26,38 @@ impl Budget {
         self.write.as_ref().map_or(u32::MAX, Rate::largest_batch)
     }
 
-    /// Rests after something was read, if there is a limit. Returns how long.
-    pub(super) async fn after_reading(&self, units: f64, stop: &Stop) -> Option<Duration> {
-        rest(self.read.as_ref()?, units, stop).await
+    /// How long to rest after something was read.
+    pub(super) fn for_reading(&self, units: f64) -> Duration {
+        rest(self.read.as_ref(), units)
     }
 
-    /// Rests after something was written, if there is a limit. Returns how long.
-    pub(super) async fn after_writing(&self, units: f64, stop: &Stop) -> Option<Duration> {
-        rest(self.write.as_ref()?, units, stop).await
+    /// How long to rest after something was written.
+    pub(super) fn for_writing(&self, units: f64) -> Duration {
+        rest(self.write.as_ref(), units)
     }
 }
 
-async fn rest(rate: &Rate, units: f64, stop: &Stop) -> Option<Duration> {
-    let begun = Instant::now();
-    stop.sleep(rate.reserve(units, begun)).await;
-    Some(begun.elapsed())
+fn rest(rate: Option<&Rate>, units: f64) -> Duration {
+    rate.map(|rate| rate.reserve(units, Instant::now())).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn what_has_a_limit_is_paid_for_with_time() {
-        let (budget, stop) = (Budget::new(1000, 10), Stop::new());
-        assert!(budget.after_reading(1.0, &stop).await.is_some());
+    #[test]
+    fn what_has_a_limit_is_paid_for_with_time() {
+        let budget = Budget::new(1000, 10);
+        assert_eq!(budget.for_reading(500.0), Duration::from_millis(500));
         assert_eq!(budget.largest_batch(), 2);
-        // Whoever is asked to stop does not rest for the hours that this has cost.
-        stop.request(crate::work::StopReason::Shutdown);
-        assert!(budget.after_writing(100_000.0, &stop).await.is_some());
+        assert!(budget.for_writing(100_000.0) > Duration::from_secs(3600));
     }
 
-    #[tokio::test]
-    async fn without_a_limit_nothing_rests() {
-        let (budget, stop) = (Budget::default(), Stop::new());
-        assert_eq!(budget.after_reading(1e9, &stop).await, None);
-        assert_eq!(budget.after_writing(1e9, &stop).await, None);
+    #[test]
+    fn without_a_limit_nothing_rests() {
+        let budget = Budget::default();
+        assert_eq!(budget.for_reading(1e9), Duration::ZERO);
+        assert_eq!(budget.for_writing(1e9), Duration::ZERO);
         assert_eq!(budget.largest_batch(), u32::MAX);
     }
 }

@@ -11,7 +11,7 @@ mod stop;
 
 pub use diffs::{Diffs, LeftAlone, LostDiffs};
 pub use findings::{Finding, Findings};
-pub use progress::{Position, Progress};
+pub use progress::{Position, Progress, Rest};
 pub use report::{Limits, Report};
 pub use run::{Outcome, Run, Trigger};
 pub use slot::{Fate, Passed, PassedSlots, Reason};

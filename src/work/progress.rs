@@ -1,7 +1,7 @@
 //! How far long work is, for whoever watches it.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde::{Serialize, Serializer};
@@ -15,13 +15,14 @@ struct State {
     begun: Instant,
     expected: AtomicU64,
     done: AtomicU64,
-    resting: Mutex<Option<&'static str>>,
+    /// What those who work rest for.
+    rests: Mutex<Vec<&'static str>>,
 }
 
 impl Default for State {
     fn default() -> Self {
         let (expected, done) = (AtomicU64::default(), AtomicU64::default());
-        Self { begun: Instant::now(), expected, done, resting: Mutex::default() }
+        Self { begun: Instant::now(), expected, done, rests: Mutex::default() }
     }
 }
 
@@ -40,6 +41,19 @@ pub struct Position {
     pub resting: Option<&'static str>,
 }
 
+/// A rest, until it is dropped.
+#[derive(Debug)]
+pub struct Rest(Progress, &'static str);
+
+impl Drop for Rest {
+    fn drop(&mut self) {
+        let mut rests = self.0.rests();
+        if let Some(own) = rests.iter().rposition(|reason| *reason == self.1) {
+            rests.remove(own);
+        }
+    }
+}
+
 impl Progress {
     /// Nothing done, nothing expected, and work begins now.
     pub fn new() -> Self {
@@ -56,11 +70,6 @@ impl Progress {
         self.0.done.fetch_add(units, Ordering::Relaxed);
     }
 
-    /// Says why the work rests, or that it goes on.
-    pub fn resting(&self, reason: Option<&'static str>) {
-        *self.0.resting.lock().unwrap_or_else(PoisonError::into_inner) = reason;
-    }
-
     /// Units expected in all, 0 when nobody knows.
     pub fn expected(&self) -> u64 {
         self.0.expected.load(Ordering::Relaxed)
@@ -73,8 +82,22 @@ impl Progress {
 
     /// How far the work is now.
     pub fn position(&self) -> Position {
-        let resting = *self.0.resting.lock().unwrap_or_else(PoisonError::into_inner);
-        position(self.done(), self.expected(), self.0.begun.elapsed(), resting)
+        position(self.done(), self.expected(), self.0.begun.elapsed(), self.resting())
+    }
+
+    /// Shows a rest for `reason` as long as the value returned lives.
+    pub fn rest(&self, reason: &'static str) -> Rest {
+        self.rests().push(reason);
+        Rest(self.clone(), reason)
+    }
+
+    /// What the work rests for now; the newest reason, if its workers have several.
+    pub fn resting(&self) -> Option<&'static str> {
+        self.rests().last().copied()
+    }
+
+    fn rests(&self) -> MutexGuard<'_, Vec<&'static str>> {
+        self.0.rests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -116,5 +139,20 @@ mod tests {
         let begun = position(0, 1000, Duration::ZERO, Some("rate"));
         assert_eq!((begun.remaining, begun.per_second, begun.remaining_seconds), (Some(1000), 0.0, None));
         assert_eq!(begun.resting, Some("rate"));
+    }
+
+    #[test]
+    fn a_rest_is_shown_while_it_lasts() {
+        let progress = Progress::new();
+        assert_eq!(progress.resting(), None);
+        let rate = progress.rest("rate");
+        let lag = progress.rest("replication_lag");
+        let again = progress.rest("rate");
+        assert_eq!(progress.resting(), Some("rate"));
+        drop(again);
+        drop(rate);
+        assert_eq!(progress.clone().resting(), Some("replication_lag"));
+        drop(lag);
+        assert_eq!(progress.resting(), None);
     }
 }

@@ -21,6 +21,8 @@ pub enum StopReason {
     Paused,
     /// The hours in which the job may run are over.
     Window,
+    /// The store, or who else uses it, suffered too much, or for too long.
+    Pressure,
 }
 
 impl fmt::Display for StopReason {
@@ -31,6 +33,7 @@ impl fmt::Display for StopReason {
             Self::LeaseLost => "the lease was lost",
             Self::Paused => "the job was paused",
             Self::Window => "the job's window has closed",
+            Self::Pressure => "the store was under pressure",
         })
     }
 }
@@ -40,6 +43,7 @@ impl fmt::Display for StopReason {
 #[derive(Clone, Debug, Default)]
 pub struct Stop {
     reason: Arc<OnceLock<StopReason>>,
+    why: Arc<OnceLock<String>>,
     token: CancellationToken,
 }
 
@@ -53,6 +57,19 @@ impl Stop {
     pub fn request(&self, reason: StopReason) {
         let _first_reason_stays = self.reason.set(reason);
         self.token.cancel();
+    }
+
+    /// Asks the work to stop, and says in words what made it necessary.
+    pub fn request_because(&self, reason: StopReason, why: String) {
+        if self.reason.set(reason).is_ok() {
+            let _first_reason_stays = self.why.set(why);
+        }
+        self.token.cancel();
+    }
+
+    /// What made it necessary, if whoever asked has said so.
+    pub fn why(&self) -> Option<String> {
+        self.why.get().cloned()
     }
 
     /// Why the work shall stop, if it shall.

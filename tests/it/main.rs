@@ -17,5 +17,6 @@ mod reload;
 mod schema;
 mod slots;
 mod storage;
+mod throttle;
 mod tidy;
 mod tls;

@@ -143,6 +143,7 @@ async fn settings_and_hba_lines_of_the_caller_come_first() {
         durable: true,
         settings: vec![("work_mem".into(), "5MB".into())],
         hba: vec!["host all stranger 127.0.0.1/32 reject".into()],
+        ..Options::default()
     })
     .unwrap();
     let mut connection = PgConnection::connect_with(&options(&cluster)).await.unwrap();

@@ -119,7 +119,7 @@ pub(in crate::cli) async fn run(job: &Arc<dyn Job>, config: &Config) -> anyhow::
 
 /// A run for people.
 pub(in crate::cli) fn summary(run: &Run) -> String {
-    let Report { examined, deleted, skipped, batches, cutoff, more, stopped, .. } = &run.report;
+    let Report { examined, deleted, skipped, batches, cutoff, more, stopped, trouble, .. } = &run.report;
     let mut text = table(
         ["run", &run.run_id.to_string()],
         [
@@ -137,6 +137,9 @@ pub(in crate::cli) fn summary(run: &Run) -> String {
     text.push_str(&reasons::summary(&run.report));
     if let Some(why) = stopped {
         text.push_str(&format!("\nIt ended early: {why}.\n"));
+    }
+    if let Some(trouble) = trouble {
+        text.push_str(&format!("What was in its way: {trouble}\n"));
     }
     if let Some(error) = &run.error {
         text.push_str(&format!("\nIt failed: {error}\n"));

@@ -114,6 +114,7 @@ impl TtlCleanup {
                 Step::GivenUp(_) => true,
             },
         };
+        shift.after_purge(TABLE, report.deleted, self.settings.vacuum_after.get()).await;
         Ok(())
     }
 

@@ -23,6 +23,8 @@ job_settings! {
         /// How much longer than its TTL a row is kept. The TTL already holds the library's hour of
         /// allowance for clocks that disagree.
         pub grace: Span = Span::secs(0),
+        /// A run that deletes as many rows as this vacuums the table at its end; 0 for none.
+        pub vacuum_after: Bounded<0, 1_000_000_000_000> = Bounded::new(0),
     }
 }
 

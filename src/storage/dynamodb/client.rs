@@ -16,6 +16,7 @@ use aws_sdk_dynamodb::config::{Builder, ConfigBag, Credentials, Intercept, Regio
 use aws_smithy_http_client::tls;
 use chrono::{DateTime, TimeDelta, Utc};
 
+use super::pressure::Refusals;
 use super::settings::Settings;
 use crate::model::clock;
 
@@ -60,8 +61,13 @@ pub(super) struct Clients {
 
 impl Clients {
     /// Clients as `settings` say. A request, with all its attempts, takes no longer than half of
-    /// `lease`.
-    pub(super) async fn new(settings: &Settings, login: &Login, lease: Duration, date: Date) -> Self {
+    /// `lease`. What answers show of the clock and of capacity is written down.
+    pub(super) async fn new(
+        settings: &Settings,
+        login: &Login,
+        lease: Duration,
+        (date, refusals): (Date, Refusals),
+    ) -> Self {
         let http = aws_smithy_http_client::Builder::new()
             .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
             .build_https();
@@ -86,6 +92,7 @@ impl Clients {
             let config = Builder::from(&shared)
                 .retry_partition(RetryPartition::new(partition))
                 .interceptor(ReadDate(date.clone()))
+                .interceptor(refusals.clone())
                 .build();
             Client::from_conf(config)
         };

@@ -20,6 +20,7 @@ mod lookup;
 mod own;
 mod passed;
 mod peer_trustees;
+mod pressure;
 mod properties;
 mod pruning;
 mod query;
@@ -56,6 +57,7 @@ pub use settings::Settings;
 
 use self::client::{Clients, Date};
 use self::indexed::OlderWays;
+use self::pressure::Refusals;
 use self::watch::{Holdings, Watch};
 use crate::metrics::Metrics;
 use crate::model::{BackendKind, Indexing, Table};
@@ -91,6 +93,8 @@ pub struct DynamoDb {
     indexing: Indexing,
     clients: OnceCell<Clients>,
     date: Date,
+    /// How often it had no capacity for us.
+    refusals: Refusals,
     older_ways: OlderWays,
     /// The leases that were seen.
     watch: Watch,
@@ -117,6 +121,7 @@ impl DynamoDb {
             indexing: Indexing::default(),
             clients: OnceCell::new(),
             date: Date::default(),
+            refusals: Refusals::default(),
             older_ways: OlderWays::default(),
             watch: Watch::default(),
             holdings: Holdings::default(),
@@ -148,7 +153,8 @@ impl DynamoDb {
     }
 
     async fn clients(&self) -> &Clients {
-        self.clients.get_or_init(|| Clients::new(&self.settings, &self.login, self.lease, self.date.clone())).await
+        let seen = || (self.date.clone(), self.refusals.clone());
+        self.clients.get_or_init(|| Clients::new(&self.settings, &self.login, self.lease, seen())).await
     }
 
     /// Runs `work` and measures it as `op`.

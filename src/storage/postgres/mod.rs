@@ -17,6 +17,7 @@ mod identity;
 mod leases;
 mod lookup;
 mod peer_trustees;
+mod pressure;
 mod properties;
 mod pruning;
 mod record;
@@ -82,6 +83,8 @@ pub struct Postgres {
     open: List,
     /// Whether the server answered when it was last asked for a transaction.
     answers: AtomicBool,
+    /// Whether the role may look where files wait to be archived, as the server last said.
+    may_list_archive: AtomicBool,
     /// What the last probe found, if it found nobody.
     refusal: Mutex<Option<Refusal>>,
     /// Limits of an ordinary transaction.
@@ -158,8 +161,21 @@ impl Postgres {
         let bounds = Bounds { statement: lease / 2, lock: lease / 4, idle: lease / 4 };
         let open = List::default();
         let (answers, refusal) = (AtomicBool::new(true), Mutex::new(None));
+        let may_list_archive = AtomicBool::new(false);
         let (place, indexing) = (OnceCell::new(), Indexing::default());
-        Ok(Self { settings, pool, reserved, open, answers, refusal, bounds, place, indexing, metrics })
+        Ok(Self {
+            settings,
+            pool,
+            reserved,
+            open,
+            answers,
+            may_list_archive,
+            refusal,
+            bounds,
+            place,
+            indexing,
+            metrics,
+        })
     }
 
     /// The same store, finding actors by what they store as `indexing` says.

@@ -85,6 +85,8 @@ fn a_value_out_of_range_is_told() {
         "[drain]\ngrace = \"2h\"",
         "[throttle]\nbatch_latency = \"0s\"",
         "[throttle]\nbatch_latency = \"8s\"",
+        "[throttle]\npatience = \"0s\"",
+        "[throttle]\nwal_archive_backlog = -1",
         "[http]\nlisten = \"localhost:6246\"",
         "[http]\nlisten = \"127.0.0.1\"",
         "[http]\nlisten = 6246",
@@ -107,6 +109,9 @@ fn a_wrong_unit_is_told() {
         "[drain]\ngrace = \"-5s\"",
         "[history]\nkeep = \"90 D\"",
         "[history]\nkeep = \"3M\"",
+        "[throttle]\nreplication_lag_bytes = 64",
+        "[throttle]\nreplication_lag_bytes = \"64 parsecs\"",
+        "[throttle]\nreplication_lag_bytes = \"much\"",
     ]);
     insta::assert_snapshot!(told);
 }

@@ -12,6 +12,7 @@ pub(crate) mod pooler;
 pub(crate) mod private;
 pub(crate) mod proxy;
 pub(crate) mod python;
+pub(crate) mod replica;
 pub(crate) mod runner;
 pub(crate) mod seeds;
 pub(crate) mod service_manager;

@@ -155,8 +155,15 @@ async fn a_scan_that_is_stopped_says_nothing(scene: &Scene) {
     let claim = Claim { job: "orphan_scan", due: None, holder: "test".to_owned(), workers: 1, ttl };
     let Claimed::Won(won) = store.claim(&claim).await.unwrap() else { panic!("the lease was not won") };
     let (progress, metrics, clocks) = (Progress::new(), Metrics::new("t", "t"), Clocks::new(&ClockSettings::default()));
-    let at =
-        Workplace { backend, lease: &won.lease, stop: &stop, progress: &progress, metrics: &metrics, clocks: &clocks };
+    let at = Workplace {
+        backend,
+        lease: &won.lease,
+        stop: &stop,
+        progress: &progress,
+        metrics: &metrics,
+        clocks: &clocks,
+        pressure: &*store,
+    };
     let scan = OrphanScan::new(small(), Default::default(), Place::on(backend));
     stop.request(StopReason::Shutdown);
     let mut report = Report::default();

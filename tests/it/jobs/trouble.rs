@@ -89,9 +89,18 @@ async fn run(trouble: Trouble, from_now: i64) -> (Result<()>, Report) {
     let job = TtlCleanup::new(ttl_cleanup::Settings::default(), throttle::Settings::default(), place);
     let (progress, metrics) = (Progress::new(), Metrics::new("test", "test"));
     let clocks = Clocks::new(&ClockSettings::default());
-    let at = Workplace { backend, lease: &lease, stop: &stop, progress: &progress, metrics: &metrics, clocks: &clocks };
+    let at = Workplace {
+        backend,
+        lease: &lease,
+        stop: &stop,
+        progress: &progress,
+        metrics: &metrics,
+        clocks: &clocks,
+        pressure: &*store,
+    };
     let mut report = Report::default();
-    let result = job.sweep(&Troubled { store, stop: stop.clone(), trouble }, at, &mut report).await;
+    let troubled = Troubled { store: Arc::clone(&store), stop: stop.clone(), trouble };
+    let result = job.sweep(&troubled, at, &mut report).await;
     assert_eq!(count_attributes(&db).await, 100);
     (result, report)
 }

@@ -11,6 +11,7 @@ mod tables;
 use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
+use uuid::Uuid;
 
 pub(super) use self::audit::Audit;
 use self::build::Builder;
@@ -18,6 +19,7 @@ pub(super) use self::bulk::Bulk;
 pub(super) use self::pruning::Pruning;
 pub(super) use self::removals::Removals;
 pub(super) use self::tables::Tables;
+use crate::model::Table;
 
 /// Statements for the tables of one schema.
 #[derive(Clone, Debug)]
@@ -187,6 +189,18 @@ impl Bounds {
     pub(super) fn answer(self) -> Option<Duration> {
         (self.statement > 0).then(|| Duration::from_millis(self.statement + self.idle))
     }
+}
+
+/// The full name of a table, as `to_regclass` reads it.
+pub(super) fn full_name(schema: &str, table: Table) -> String {
+    format!("{}.{}", quote_identifier(schema), table.name())
+}
+
+/// Clears away what lies dead in a table, without waiting for a lock, without taking one that others
+/// would have to wait for, and with one process. Whoever knows the `mark` finds it at work.
+pub(super) fn vacuum(schema: &str, table: Table, mark: Uuid) -> SqlStr {
+    let name = full_name(schema, table);
+    AssertSqlSafe(format!("/* vacuum {mark} */ VACUUM (SKIP_LOCKED, TRUNCATE false, PARALLEL 0) {name}")).into_sql_str()
 }
 
 /// `name` as an identifier, whatever it holds.

@@ -86,8 +86,26 @@ async fn deletions_fail_in_spells_and_the_run_counts_right() {
     scene.proxy.play(script);
     let run = run(&scene.store).await;
     assert_eq!((run.outcome, run.report.more), (Some(Outcome::Succeeded), false), "{run:#?}");
-    assert!(run.report.waited.contains_key("stalled"), "no batch broke off: {run:#?}");
+    for reason in ["stalled", "throttled"] {
+        assert!(run.report.waited.contains_key(reason), "no batch broke off: {run:#?}");
+    }
     judge(&scene, &[run], "in spells").await;
+}
+
+/// Each time the SDK tries again in a moment and nothing fails; but there is no capacity to spare.
+#[tokio::test]
+async fn a_run_makes_room_when_requests_are_turned_away_although_none_fails() {
+    let scene = prepared().await;
+    scene.proxy.play(|seen| (seen.operation == "DeleteItem" && seen.nth % 20 == 0).then_some(Fault::THROTTLED));
+    let run = run(&scene.store).await;
+    assert_eq!((run.outcome, run.report.more), (Some(Outcome::Succeeded), false), "{run:#?}");
+    assert!(run.report.waited.get("throttled").is_some_and(|waited| *waited > 0.0), "{run:#?}");
+    assert!(!run.report.waited.contains_key("stalled"), "{run:#?}");
+    judge(&scene, &[run], "one in twenty").await;
+
+    let calm = prepared().await;
+    let run = clean_up(&runner(&calm.store), settings()).await;
+    assert!(!run.report.waited.contains_key("throttled"), "{run:#?}");
 }
 
 /// Rows that live for another hour would be gone.

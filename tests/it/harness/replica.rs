@@ -1,0 +1,55 @@
+//! A streaming replica of a test's own server, which can be made to stand still.
+
+use actingweb_maintd::demo::cluster::{Cluster, Options};
+use sqlx::PgPool;
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
+
+use super::private::{Private, blocking};
+
+/// A replica.
+#[derive(Debug)]
+pub(crate) struct Replica {
+    /// Gone with this value.
+    _cluster: Cluster,
+    pool: PgPool,
+}
+
+impl Replica {
+    /// One that follows `primary`, and says each second how far it is.
+    pub(crate) async fn of(primary: &Private) -> Self {
+        let settings = vec![("wal_receiver_status_interval".to_owned(), "1s".to_owned())];
+        let options = Options { primary: Some(primary.cluster().port()), settings, ..Options::default() };
+        let cluster = blocking(move || Cluster::start(&options).unwrap_or_else(|error| panic!("{error}"))).await;
+        let connect = PgConnectOptions::new_without_pgpass()
+            .socket(cluster.socket_dir())
+            .port(cluster.port())
+            .username(cluster.superuser())
+            .database("postgres")
+            .ssl_mode(PgSslMode::Disable);
+        Self { _cluster: cluster, pool: PgPoolOptions::new().max_connections(1).connect_lazy_with(connect) }
+    }
+
+    /// Receives from now on, and replays nothing.
+    pub(crate) async fn stand_still(&self) {
+        self.execute("SELECT pg_wal_replay_pause()").await;
+    }
+
+    /// Replays again.
+    pub(crate) async fn go_on(&self) {
+        self.execute("SELECT pg_wal_replay_resume()").await;
+    }
+
+    async fn execute(&self, sql: &'static str) {
+        sqlx::query(sql).execute(&self.pool).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    }
+}
+
+/// Bytes of the write-ahead log that the slowest replica of a server has not replayed.
+pub(crate) async fn lag(primary: &Private) -> i64 {
+    sqlx::query_scalar(
+        "SELECT coalesce(max(pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn)), 0)::bigint FROM pg_stat_replication",
+    )
+    .fetch_one(primary.pool())
+    .await
+    .expect("asking for the lag")
+}
