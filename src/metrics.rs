@@ -13,6 +13,7 @@ use prometheus::process_collector::ProcessCollector;
 use prometheus::{CounterVec, GaugeVec, HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry, TextEncoder};
 
 use crate::model::BackendKind;
+pub use crate::work::Severity;
 use crate::work::{Fate, Outcome};
 
 /// What every name begins with, except those of the process itself.
@@ -161,6 +162,8 @@ pub enum Check {
     Autovacuum,
     /// A `VACUUM` that a job was told to do after a large purge, and that was not done.
     Vacuum,
+    /// DynamoDB does not delete by itself what has expired, or cannot.
+    NativeTtl,
 }
 
 impl Check {
@@ -177,25 +180,7 @@ impl Check {
             Self::ThrottleSignals => "throttle_signals",
             Self::Autovacuum => "autovacuum",
             Self::Vacuum => "vacuum",
-        }
-    }
-}
-
-/// How bad a finding is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Severity {
-    /// Worth knowing; everything works.
-    Warning,
-    /// Something does not work until it is dealt with.
-    Critical,
-}
-
-impl Severity {
-    /// The word for the label `severity`.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Warning => "warning",
-            Self::Critical => "critical",
+            Self::NativeTtl => "native_ttl",
         }
     }
 }

@@ -29,7 +29,7 @@ const IDLE: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 enum Side {
     /// The job, with these settings.
-    Ours(ttl_cleanup::Settings, throttle::Settings),
+    Ours(Box<(ttl_cleanup::Settings, throttle::Settings)>),
     /// One statement.
     Peer,
 }
@@ -63,7 +63,7 @@ pub(crate) async fn beside_an_application(server: &Server, effort: Effort) -> an
     server.create(TEMPLATE, &application::contents(rows)).await?;
     let mut pairs: Vec<Pair<(Deletion, Neighbour)>> = Vec::new();
     for _ in 0..effort.pick(5, 1) {
-        let defaults = Side::Ours(ttl_cleanup::Settings::default(), throttle::Settings::default());
+        let defaults = Side::Ours(Box::default());
         let ours = watched(server, defaults, rows).await?;
         let peer = watched(server, Side::Peer, rows).await?;
         eprintln!("  beside an application: ours {ours:?}, one DELETE {peer:?}");
@@ -101,7 +101,8 @@ pub(crate) async fn alone(server: &Server, effort: Effort) -> anyhow::Result<Vec
             batch_size: Bounded::new(10_000),
             ..ttl_cleanup::Settings::default()
         };
-        Side::Ours(job, throttle::Settings { batch_latency: Span::millis(250), ..throttle::Settings::default() })
+        let throttle = throttle::Settings { batch_latency: Span::millis(250), ..throttle::Settings::default() };
+        Side::Ours(Box::new((job, throttle)))
     };
     let mut pairs = Vec::new();
     for _ in 0..effort.pick(5, 1) {
@@ -141,7 +142,8 @@ async fn delete(server: &Server, side: Side, rows: u32) -> anyhow::Result<Deleti
     let store = server.store(COPY)?;
     let begun = Instant::now();
     match side {
-        Side::Ours(job, throttle) => {
+        Side::Ours(settings) => {
+            let (job, throttle) = *settings;
             server::clean_up(&server::runner(&store), job, throttle).await?;
         }
         Side::Peer => server.psql(COPY, SINGLE_DELETE).await?,

@@ -22,6 +22,7 @@ mod library;
 mod operations;
 mod pressure;
 mod processes;
+mod pruning;
 mod rate;
 mod scrape;
 mod server;
@@ -40,7 +41,7 @@ use self::server::Server;
 use self::table::{Row, Target};
 
 /// What can be measured, in the order in which it is.
-const SUBJECTS: [(&str, &str); 11] = [
+const SUBJECTS: [(&str, &str); 12] = [
     ("delete", "expired rows deleted beside an application"),
     ("alone", "expired rows deleted with nobody waiting"),
     ("empty", "a run that finds nothing"),
@@ -52,6 +53,7 @@ const SUBJECTS: [(&str, &str); 11] = [
     ("handover", "stops, kills, reloads and locks, to the moment when work goes on"),
     ("operations", "what an application does with its storage, on both backends"),
     ("bulk", "rows in and out of whole tables, on both backends"),
+    ("pruning", "changes deleted by the batch, in tables of two sizes"),
 ];
 
 /// How much to measure.
@@ -104,6 +106,7 @@ async fn measure(effort: Effort, wanted: &[&str]) -> anyhow::Result<Vec<Row>> {
             "handover" => handover::measure(&server, effort).await?,
             "operations" => operations::measure(&server, effort).await?,
             "bulk" => bulk::measure(&server, effort).await?,
+            "pruning" => pruning::measure(&server, effort).await?,
             other => bail!("nothing is called {other}"),
         };
         eprintln!("{subject}: took {:.0} s", begun.elapsed().as_secs_f64());

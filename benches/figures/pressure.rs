@@ -179,7 +179,7 @@ impl Replica {
         let settings = vec![("shared_buffers".to_owned(), "256MB".to_owned())];
         let options = Options { durable: true, settings, primary: Some(server.port()), ..Options::default() };
         let cluster = tokio::task::spawn_blocking(move || Cluster::start(&options)).await??;
-        Ok(Self { cluster: cluster })
+        Ok(Self { cluster })
     }
 
     async fn execute(&self, sql: &'static str) -> anyhow::Result<()> {

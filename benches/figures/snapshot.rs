@@ -4,7 +4,7 @@
 
 use std::time::{Duration, Instant};
 
-use actingweb_maintd::storage::{Claim, Claimed, Cursor, Expired, Leases, Sweep};
+use actingweb_maintd::storage::{Claim, Claimed, Cursor, Expired, Leases, Segment, Sweep};
 use anyhow::{bail, ensure};
 use sqlx::{AssertSqlSafe, Connection};
 
@@ -64,7 +64,7 @@ async fn by_place(server: &Server, size: u32) -> anyhow::Result<Vec<Duration>> {
     let mut cursor = Some(Cursor::default());
     while let Some(from) = cursor {
         let begun = Instant::now();
-        let page = store.expired(&which, &from, 40 * size).await?;
+        let page = store.expired(&which, Segment::WHOLE, &from, 40 * size).await?;
         cursor = page.next;
         // Each of its batches bears its share.
         let reading = begun.elapsed() / 40;

@@ -64,8 +64,15 @@ impl<'a> Pace<'a> {
     pub(super) async fn has_read(self, table: Table, rows: u64, units: f64) {
         if let Some(shift) = self.0 {
             shift.has_read(table, rows, units).await;
+        }
+    }
+
+    /// The same, where looking at rows is the work.
+    pub(super) async fn has_examined(self, table: Table, rows: u64, units: f64) {
+        if let Some(shift) = self.0 {
             shift.at().progress.add(rows);
         }
+        self.has_read(table, rows, units).await;
     }
 
     /// Lets time pass, unless the run is asked to stop.

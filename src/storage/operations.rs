@@ -16,6 +16,7 @@ pub(super) const DAEMON: &[&str] = &[
     "diff_numbers",
     "diff_owners",
     "diff_texts",
+    "enable_native_ttl",
     "end_schedule",
     "expired",
     "finish",
@@ -28,7 +29,9 @@ pub(super) const DAEMON: &[&str] = &[
     "identity",
     "keep_cursor",
     "last_success",
+    "locate",
     "mark",
+    "native_ttl",
     "orphans",
     "pass",
     "passed",
@@ -51,6 +54,7 @@ pub(super) const DAEMON: &[&str] = &[
     "turn_back",
     "unvacuumed",
     "vacuum",
+    "walk_buckets",
     "watermarks",
 ];
 

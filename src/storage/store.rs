@@ -7,8 +7,9 @@ use super::dynamodb::{self, DynamoDb};
 use super::postgres::Postgres;
 use super::settings::Settings;
 use super::{
-    Actors, Attributes, Audit, Bulk, Cursors, Leases, Lookup, PeerTrustees, Pressure, Properties, Pruning, Removals,
-    Result, Runs, Sightings, Slots, SubscriptionDiffs, Subscriptions, Suspensions, Sweep, Trusts, Upkeep, Watermarks,
+    Actors, Attributes, Audit, BucketWalk, Bulk, Cursors, Leases, Lookup, NativeExpiry, PeerTrustees, Pressure,
+    Properties, Pruning, Removals, Result, Runs, Sightings, Slots, SubscriptionDiffs, Subscriptions, Suspensions,
+    Sweep, Trusts, Upkeep, Watermarks,
 };
 use crate::metrics::Metrics;
 use crate::model::BackendKind;
@@ -19,10 +20,12 @@ pub trait Store:
     Actors
     + Attributes
     + Audit
+    + BucketWalk
     + Bulk
     + Cursors
     + Leases
     + Lookup
+    + NativeExpiry
     + PeerTrustees
     + Pressure
     + Properties

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
-use super::{Fence, Result};
+use super::{Ends, Fence, Result, Segment};
 
 /// Which rows a sweep is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +28,7 @@ pub struct Cutoff {
 }
 
 /// A place in the walk over expired rows, in the words of the backend; the default is the beginning.
+/// Only good for the segment that it came from.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Cursor(pub(super) Option<String>);
 
@@ -59,6 +60,8 @@ pub struct Page {
     /// Where the next page starts; none when this was the last. A page may be empty and still
     /// have a next one.
     pub next: Option<Cursor>,
+    /// What it shows of TTLs, where the backend goes by them itself.
+    pub ends: Ends,
     /// What reading it has cost, where the backend bills.
     pub read_units: f64,
 }
@@ -106,9 +109,10 @@ pub trait Sweep: Send + Sync {
     /// and what has not.
     async fn cutoff(&self, grace: Duration) -> Result<Cutoff>;
 
-    /// Reads expired rows from `cursor` on, without locking them. At most `limit` rows are looked
-    /// at, whether they have expired or not.
-    async fn expired(&self, which: &Expired, cursor: &Cursor, limit: u32) -> Result<Page>;
+    /// Reads expired rows of a part of the table from `cursor` on, without locking them. At most
+    /// `limit` rows are looked at, whether they have expired or not. On PostgreSQL all rows are in the
+    /// first segment.
+    async fn expired(&self, which: &Expired, segment: Segment, cursor: &Cursor, limit: u32) -> Result<Page>;
 
     /// Deletes those of `candidates` that still have expired and that nobody else has locked.
     /// On PostgreSQL atomic: the deletion and the counts in the run's own row are committed

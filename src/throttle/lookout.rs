@@ -121,7 +121,9 @@ impl Seen {
             Verdict::GoOn => None,
             Verdict::Slow(cause) | Verdict::Pause(cause) | Verdict::End(cause) => Some(cause),
         };
-        if cause.map(|cause| cause.reason) != self.cause.map(|(reason, _)| reason) {
+        // Whoever ends the run says so.
+        let is_over = matches!(verdict, Verdict::End(_));
+        if !is_over && cause.map(|cause| cause.reason) != self.cause.map(|(reason, _)| reason) {
             if let Some((reason, since)) = self.cause.take() {
                 self.tell_end(reason, since, site);
                 self.ended = Some((reason, now));

@@ -1,6 +1,7 @@
 //! What it means to do something long: it can be asked to stop, it shows how far it is, and it
 //! ends in a report.
 
+mod defect;
 mod diffs;
 mod findings;
 mod progress;
@@ -9,6 +10,7 @@ mod run;
 mod slot;
 mod stop;
 
+pub use defect::{Defect, Severity};
 pub use diffs::{Diffs, LeftAlone, LostDiffs};
 pub use findings::{Finding, Findings};
 pub use progress::{Position, Progress, Rest};

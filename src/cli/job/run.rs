@@ -15,13 +15,13 @@ use crate::daemon::{Parts, Signals};
 use crate::jobs::{Job, ttl_cleanup};
 use crate::runner::{Ran, Start};
 use crate::storage::{Held, Paused};
-use crate::work::{Outcome, Progress, Report, Run, Stop, StopReason};
+use crate::work::{Defect, Outcome, Progress, Report, Run, Stop, StopReason};
 
 /// Says what a run would do.
 pub(in crate::cli) async fn preview(job: &Arc<dyn Job>, config: &Config, output: &Output) -> anyhow::Result<u8> {
     let runner = Parts::connected(config).await?.runner(job.backend())?;
     let report = job.preview(&*runner.store).await?;
-    let more = report.more || report.remaining() > 0;
+    let (more, remarks) = (report.more || report.remaining() > 0, remarks(&report));
     output.either(
         &json!({ "job": job.name(), "backend": job.backend(), "dry_run": true, "report": report }),
         || {
@@ -38,6 +38,7 @@ pub(in crate::cli) async fn preview(job: &Arc<dyn Job>, config: &Config, output:
                 "\nRows with a TTL before {} would be deleted; nothing was.\n",
                 time(report.cutoff)
             ));
+            text.push_str(&remarks);
             text
         },
     )?;
@@ -144,5 +145,13 @@ pub(in crate::cli) fn summary(run: &Run) -> String {
     if let Some(error) = &run.error {
         text.push_str(&format!("\nIt failed: {error}\n"));
     }
+    text.push_str(&remarks(&run.report));
     text
+}
+
+/// What somebody may want to look at.
+fn remarks(report: &Report) -> String {
+    let passed_over = report.passed_over.iter().map(|(why, rows)| format!("\nLeft alone, {why}: {rows}\n"));
+    let defects = report.defects.iter().map(|Defect { what, remedy, .. }| format!("\n{what}: {remedy}\n"));
+    passed_over.chain(defects).collect()
 }

@@ -8,7 +8,6 @@
 mod account;
 mod archive;
 mod decide;
-mod pace;
 mod place;
 mod settings;
 mod survey;
@@ -24,10 +23,10 @@ pub use settings::Settings;
 use self::account::Account;
 use self::archive::Archive;
 use self::decide::{Reason, Rules};
-use self::pace::{Halt, Pace};
 use self::place::Place as Position;
 use self::survey::Survey;
 use self::walk::Walk;
+use super::pace::{Halt, Pace, conclude, looked};
 use super::persist::Step;
 use super::shift::Shift;
 use super::{Job, Place, Plan, Touches, Workplace};
@@ -80,14 +79,14 @@ impl DiffPrune {
         now: DateTime<Utc>,
         account: &Account,
     ) -> Result<(), Halt> {
-        let pace = Pace::Run(shift);
+        let pace = Pace::of(shift);
         let at = shift.at();
         // Before anything is read: a directory that is not there has to be found out at once.
         let archive = match &self.settings.archive {
             Some(directory) => Some(Archive::open(directory, at.backend, at.lease.run.run_id).await?),
             None => None,
         };
-        let place = Position::found(store, &pace, now).await?;
+        let place = Position::found(store, pace, now).await?;
         let survey = Survey { store, pace, rules: self.rules(now) };
         let walked = Walk { store, shift, survey, archive: archive.as_ref(), account }.go(place).await;
         if let Some(archive) = archive {
@@ -97,7 +96,7 @@ impl DiffPrune {
     }
 
     async fn look(&self, store: &dyn Store, now: DateTime<Utc>, account: &Account) -> Result<(), Halt> {
-        let survey = Survey { store, pace: Pace::Preview, rules: self.rules(now) };
+        let survey = Survey { store, pace: Pace::free(), rules: self.rules(now) };
         let mut after = None;
         loop {
             let owners = store.diff_owners(after.as_deref(), OWNERS).await?;
@@ -151,13 +150,8 @@ impl Job for DiffPrune {
         let account = Account::default();
         let walked = self.walk(store, &shift, now, &account).await;
         account.write(report);
-        report.waited = shift.waited();
-        match walked {
-            Ok(()) => report.more = false,
-            Err(Halt::Stopped(trouble)) => (report.stopped, report.trouble) = (shift.stopped(), trouble),
-            Err(Halt::Failed(error)) => return Err(error),
-        }
-        Ok(())
+        report.more = walked.is_err();
+        conclude(walked, &shift, report)
     }
 
     async fn preview(&self, store: &dyn Store) -> Result<Report> {
@@ -165,10 +159,7 @@ impl Job for DiffPrune {
         let now = store.cutoff(Duration::ZERO).await?.now;
         report.cutoff = self.rules(now).made_before;
         let account = Account::default();
-        match self.look(store, now, &account).await {
-            Err(Halt::Failed(error)) => return Err(error),
-            Ok(()) | Err(Halt::Stopped(_)) => {}
-        }
+        looked(self.look(store, now, &account).await)?;
         report.more = account.wanted() > 0;
         account.write(&mut report);
         Ok(report)

@@ -3,8 +3,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::super::pace::{Halt, Pace};
+use super::TABLE;
 use super::decide::{Case, Numbered, Rules, Subscriber, Verdict, decide};
-use super::pace::{Halt, Pace};
 use crate::model::row::Subscription;
 use crate::model::{Row, Table};
 use crate::storage::{ErrorKind, Result, Sighting, Store};
@@ -81,10 +82,10 @@ impl Survey<'_> {
                 subscribers.push(Subscriber { peerid: peerid.clone(), seqnr: *seqnr, mark });
             }
             if is_enough && !subscribers.is_empty() && self.rules.made_before.is_some() {
-                watermarks = self.pace.take(|| self.store.watermarks(id, &subid)).await?;
+                watermarks = self.pace.persist(|| self.store.watermarks(id, &subid)).await?;
             }
             if subscribers.is_empty() && !is_mirrored && self.rules.orphaned_before.is_some() && sightings.is_none() {
-                sightings = Some(self.pace.take(|| self.store.sightings(id)).await?);
+                sightings = Some(self.pace.persist(|| self.store.sightings(id)).await?);
             }
             let sighting = sightings.iter().flatten().find(|sighting| sighting.subid == subid);
             let (subscribers, watermarks) = (subscribers.as_slice(), watermarks.as_slice());
@@ -108,9 +109,9 @@ impl Survey<'_> {
         let (mut changes, mut strange) = (BTreeMap::<String, Vec<Numbered>>::new(), BTreeSet::new());
         let mut after: Option<String> = None;
         loop {
-            self.pace.go_on()?;
-            let page = self.pace.take(|| self.store.diff_numbers(id, after.as_deref(), PAGE)).await?;
-            self.pace.has_read(page.diffs.len(), page.read_units).await;
+            self.pace.check()?;
+            let page = self.pace.persist(|| self.store.diff_numbers(id, after.as_deref(), PAGE)).await?;
+            self.pace.has_read(TABLE, page.diffs.len() as u64, page.read_units).await;
             for diff in page.diffs {
                 if !diff.is_under_its_key {
                     strange.insert(diff.subid.clone());
@@ -132,7 +133,7 @@ impl Survey<'_> {
 
     /// The actor's subscriptions of both kinds; none when one of them cannot be read.
     async fn subscriptions(&self, id: &str) -> Result<Option<Vec<Subscription>>, Halt> {
-        let records = self.pace.take(|| self.store.read_all(Table::Subscriptions, id)).await?;
+        let records = self.pace.persist(|| self.store.read_all(Table::Subscriptions, id)).await?;
         let read = records.into_iter().map(|record| match record.meaning {
             Ok(Row::Subscription(subscription)) => Some(subscription),
             _ => None,
@@ -142,7 +143,7 @@ impl Survey<'_> {
 
     /// The number that a peer has taken in, if it is an actor of this database.
     async fn mark(&self, id: &str, peerid: &str, subid: &str) -> Result<Option<i64>, Halt> {
-        match self.pace.take(|| self.store.subscription(peerid, id, subid)).await {
+        match self.pace.persist(|| self.store.subscription(peerid, id, subid)).await {
             Ok(mirror) => Ok(mirror.filter(|mirror| mirror.callback).map(|mirror| mirror.seqnr)),
             // One that cannot be read confirms nothing.
             Err(Halt::Failed(error)) if error.kind == ErrorKind::Other => Ok(None),

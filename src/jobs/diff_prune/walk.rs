@@ -5,10 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use chrono::TimeDelta;
 use futures_util::{StreamExt, stream};
 
+use super::super::pace::Halt;
 use super::super::shift::Shift;
 use super::account::Account;
 use super::archive::Archive;
-use super::pace::Halt;
 use super::place::Place;
 use super::survey::{Finding, Survey, Surveyed};
 use super::{NAME, TABLE};
@@ -58,19 +58,19 @@ impl Walk<'_> {
     pub(super) async fn go(&self, mut place: Place) -> Result<(), Halt> {
         let pace = self.survey.pace;
         loop {
-            pace.go_on()?;
-            let owners = pace.take(|| self.store.diff_owners(place.after.as_deref(), OWNERS)).await?;
-            pace.has_read(0, owners.read_units).await;
+            pace.check()?;
+            let owners = pace.persist(|| self.store.diff_owners(place.after.as_deref(), OWNERS)).await?;
+            pace.has_read(TABLE, 0, owners.read_units).await;
             let mut found = Found::default();
             for id in owners.ids {
-                pace.go_on()?;
+                pace.check()?;
                 let surveyed = self.survey.actor(&id).await?;
                 self.account.surveyed(&id, &surveyed, self.survey.rules.orphaned_before.is_some());
                 self.add(&mut found, surveyed);
                 if found.changes >= FOUND {
                     self.finish(std::mem::take(&mut found)).await?;
                     place.after = Some(id);
-                    place.keep(self.store, &pace).await?;
+                    place.keep(self.store, pace).await?;
                 }
             }
             self.finish(found).await?;
@@ -78,7 +78,7 @@ impl Walk<'_> {
                 return self.end(&place).await;
             }
             place.after = owners.next;
-            place.keep(self.store, &pace).await?;
+            place.keep(self.store, pace).await?;
         }
     }
 
@@ -105,14 +105,14 @@ impl Walk<'_> {
     async fn finish(&self, found: Found) -> Result<(), Halt> {
         let pace = self.survey.pace;
         if !found.orphans.is_empty() {
-            pace.take(|| self.store.sight(&found.orphans)).await?;
+            pace.persist(|| self.store.sight(&found.orphans)).await?;
         }
         // What was seen of earlier numbers says nothing of these.
         for (id, subid) in &found.went_back {
-            pace.take(|| self.store.forget_watermarks_of(id, subid)).await?;
+            pace.persist(|| self.store.forget_watermarks_of(id, subid)).await?;
         }
         if !found.newest.is_empty() {
-            pace.take(|| self.store.mark(&found.newest)).await?;
+            pace.persist(|| self.store.mark(&found.newest)).await?;
         }
         let halted = AtomicBool::new(false);
         let pruned: Vec<_> = found.findings.iter().map(|finding| self.prune(finding, &halted)).collect();
@@ -156,7 +156,7 @@ impl Walk<'_> {
             let (mut stretch, others) = numbers.split_at(*length);
             numbers = others;
             while !stretch.is_empty() {
-                pace.go_on()?;
+                pace.check()?;
                 if halted.load(Ordering::Relaxed) {
                     return Err(Halt::Stopped(None));
                 }
@@ -168,7 +168,7 @@ impl Walk<'_> {
                 let (batch, later) = stretch.split_at(size);
                 stretch = later;
                 if let Some(archive) = self.archive {
-                    let texts = pace.take(|| self.store.diff_texts(id, subid, batch)).await?;
+                    let texts = pace.persist(|| self.store.diff_texts(id, subid, batch)).await?;
                     archive.keep(id, subid, *reason, &texts).await?;
                 }
                 let cut = Cut {
@@ -177,7 +177,7 @@ impl Walk<'_> {
                     numbers: batch.to_vec(),
                     is_orphaned: verdict.is_orphaned,
                 };
-                let done = pace.take(|| self.store.prune_diffs(&cut, &fence)).await?;
+                let done = pace.persist(|| self.store.prune_diffs(&cut, &fence)).await?;
                 self.account.pruned(size as u64, *reason, &done);
                 self.shift.has_deleted(TABLE, reason.name(), done.deleted);
                 // Also those that were gone: it may have been our own attempt whose answer was lost.
@@ -193,10 +193,10 @@ impl Walk<'_> {
         }
         if verdict.is_orphaned {
             // What came later has to be seen twice as well.
-            pace.take(|| self.store.forget_sighting(id, subid)).await?;
+            pace.persist(|| self.store.forget_sighting(id, subid)).await?;
             if finding.stay > 0 {
                 let seen = [(id.clone(), subid.clone(), finding.newest)];
-                pace.take(|| self.store.sight(&seen)).await?;
+                pace.persist(|| self.store.sight(&seen)).await?;
             }
         }
         Ok(())
@@ -206,11 +206,11 @@ impl Walk<'_> {
     async fn end(&self, place: &Place) -> Result<(), Halt> {
         let pace = self.survey.pace;
         if self.survey.rules.orphaned_before.is_some() {
-            pace.take(|| self.store.forget_sightings(place.begun - SLACK)).await?;
+            pace.persist(|| self.store.forget_sightings(place.begun - SLACK)).await?;
         }
         if let Some(before) = self.survey.rules.made_before {
-            pace.take(|| self.store.forget_watermarks(before)).await?;
+            pace.persist(|| self.store.forget_watermarks(before)).await?;
         }
-        pace.take(|| self.store.keep_cursor(NAME, None)).await
+        pace.persist(|| self.store.keep_cursor(NAME, None)).await
     }
 }

@@ -46,7 +46,7 @@ impl Check<'_> {
             return Ok(Vec::new());
         }
         let found = self.pace.persist(|| self.store.rows_by_key(table, keys)).await?;
-        self.pace.has_read(table, 0, found.read_units).await;
+        self.pace.has_examined(table, 0, found.read_units).await;
         Ok(found.records)
     }
 

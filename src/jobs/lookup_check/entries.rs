@@ -3,9 +3,13 @@
 use super::check::{Check, PATIENCE, SUSPECTS};
 use super::verdict::{Kind, entry, stale};
 use crate::jobs::pace::Halt;
+use crate::jobs::shift::Shift;
 use crate::model::{Record, Table, digest};
 use crate::storage::{Guard, Place, Removal, Segment};
 use crate::work::Report;
+
+/// How often the removal of an entry is tried whose property changes meanwhile.
+const ROUNDS: u32 = 3;
 
 impl Check<'_> {
     /// Walks over the look-up table.
@@ -18,7 +22,7 @@ impl Check<'_> {
             let page = self.pace.persist(scan).await?;
             next = page.next;
             report.examined += page.records.len() as u64;
-            self.pace.has_read(Table::PropertyLookup, page.records.len() as u64, page.read_units).await;
+            self.pace.has_examined(Table::PropertyLookup, page.records.len() as u64, page.read_units).await;
             let unreadable = page.records.iter().filter(|record| entry(record).is_none()).count() as u64;
             if unreadable > 0 {
                 *report.passed_over.entry("unreadable".to_owned()).or_default() += unreadable;
@@ -69,23 +73,44 @@ impl Check<'_> {
             }
             return Ok(());
         };
+        self.remove(stale, shift, report).await
+    }
+
+    /// Removes stale entries, and finds those that could not be.
+    async fn remove(
+        &mut self,
+        mut stale: Vec<(Record, Guard)>,
+        shift: &Shift<'_>,
+        report: &mut Report,
+    ) -> Result<(), Halt> {
         let fence = shift.at().lease.fence(0);
-        let mut left = stale.as_slice();
-        while !left.is_empty() {
-            self.pace.check()?;
-            let (batch, others) = left.split_at(left.len().min(shift.batch_size() as usize));
-            left = others;
-            let removal =
-                |(record, guard): &(Record, Guard)| Removal { record: record.clone(), guard: Some(guard.clone()) };
-            let removals: Vec<Removal> = batch.iter().map(removal).collect();
-            let removed = self.pace.persist(|| self.store.remove(&removals, &fence)).await?;
-            for ((record, _), _) in batch.iter().zip(&removed.rows).filter(|(_, is_gone)| !**is_gone) {
-                self.find(Kind::Stale, record, None);
+        for _ in 0..ROUNDS {
+            let mut left = stale.as_slice();
+            let mut held = Vec::new();
+            while !left.is_empty() {
+                self.pace.check()?;
+                let (batch, others) = left.split_at(left.len().min(shift.batch_size() as usize));
+                left = others;
+                let removals = batch.iter().cloned();
+                let removals: Vec<Removal> =
+                    removals.map(|(record, guard)| Removal { record, guard: Some(guard) }).collect();
+                let removed = self.pace.persist(|| self.store.remove(&removals, &fence)).await?;
+                let kept = removals.into_iter().zip(&removed.rows).filter(|(_, is_gone)| !**is_gone);
+                held.extend(kept.filter_map(|(removal, _)| removal.record.key()));
+                report.batches += 1;
+                report.deleted += removed.batch.deleted;
+                shift.has_deleted(Table::PropertyLookup, super::STALE, removed.batch.deleted);
+                shift.rest_after(&removed.batch).await;
             }
-            report.batches += 1;
-            report.deleted += removed.batch.deleted;
-            shift.has_deleted(Table::PropertyLookup, super::STALE, removed.batch.deleted);
-            shift.rest_after(&removed.batch).await;
+            // The property has changed once more, or somebody is at one of them.
+            let now = self.rows(Table::PropertyLookup, &held).await?;
+            stale = self.stale(now.into_iter().flatten().collect()).await?;
+            if stale.is_empty() {
+                break;
+            }
+        }
+        for (record, _) in stale {
+            self.find(Kind::Stale, &record, None);
         }
         Ok(())
     }

@@ -21,7 +21,7 @@ impl Check<'_> {
             let page = self.pace.persist(scan).await?;
             next = page.next;
             report.examined += page.records.len() as u64;
-            self.pace.has_read(Table::Properties, page.records.len() as u64, page.read_units).await;
+            self.pace.has_examined(Table::Properties, page.records.len() as u64, page.read_units).await;
             let looked_up = page.records.iter().filter_map(property);
             let looked_up =
                 looked_up.filter(|property| self.indexing.covers(&property.name) && !property.value.is_empty());

@@ -139,7 +139,7 @@ impl OrphanDeletion {
         let records = if table == Table::PropertyLookup && self.place.backend == BackendKind::Dynamodb {
             let keys: Vec<Vec<String>> = orphans.iter().map(|orphan| vec![orphan.key.clone()]).collect();
             let found = pace.persist(|| store.rows_by_key(table, &keys)).await?;
-            pace.has_read(table, 0, found.read_units).await;
+            pace.has_examined(table, 0, found.read_units).await;
             found.records.into_iter().flatten().filter(|record| record.id() == id).collect()
         } else {
             pace.persist(|| store.read_all(table, id)).await?

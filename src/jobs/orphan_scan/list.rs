@@ -4,7 +4,7 @@
 //! Keys stand in it as digests, as those of attributes may be bearer tokens.
 
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 use uuid::Uuid;
 
@@ -42,6 +42,7 @@ impl Header {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Orphan {
     /// Its table.
+    #[serde(serialize_with = "by_name")]
     pub table: Table,
     /// Who would be its actor.
     pub id: String,
@@ -68,6 +69,11 @@ impl Orphan {
             deleted_at,
         })
     }
+}
+
+/// A table as reports and metrics call it.
+fn by_name<S: Serializer>(table: &Table, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(table.name())
 }
 
 /// What a row's key is called in a list. The key of a look-up entry of DynamoDB is a digest already.

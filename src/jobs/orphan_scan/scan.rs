@@ -79,7 +79,7 @@ impl Scan<'_> {
             let Some(Stretch { records, next: behind, read_units }) = self.unless_left_out(table, page)? else { break };
             next = behind;
             report.examined += records.len() as u64;
-            self.pace.has_read(table, records.len() as u64, read_units).await;
+            self.pace.has_examined(table, records.len() as u64, read_units).await;
             is_beyond |= self.sort(&records, report).await?;
         }
         Ok(is_beyond)
@@ -123,7 +123,7 @@ impl Scan<'_> {
     async fn existing(&self, ids: &[String]) -> Result<Vec<bool>, Halt> {
         let keys: Vec<Vec<String>> = ids.iter().map(|id| vec![id.clone()]).collect();
         let found = self.pace.persist(|| self.store.rows_by_key(Table::Actors, &keys)).await?;
-        self.pace.has_read(Table::Actors, 0, found.read_units).await;
+        self.pace.has_examined(Table::Actors, 0, found.read_units).await;
         Ok(found.records.iter().map(Option::is_some).collect())
     }
 
@@ -163,7 +163,7 @@ impl Scan<'_> {
                 continue;
             }
             let rows = self.pace.persist(|| self.store.orphans(table, id, keys)).await?;
-            self.pace.has_read(table, 0, rows.read_units).await;
+            self.pace.has_examined(table, 0, rows.read_units).await;
             if !rows.records.is_empty() {
                 tables.push((table, rows.records));
             }

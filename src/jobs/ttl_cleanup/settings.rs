@@ -1,8 +1,22 @@
 //! The table `[jobs.ttl_cleanup]`.
 
+use serde::{Deserialize, Serialize};
+
 use crate::jobs::settings::job_settings;
 use crate::model::BackendKind;
 use crate::model::setting::{Bounded, Problem, Span};
+
+/// What to do about DynamoDB's own way of deleting what has expired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NativeTtl {
+    /// Look whether it is on and works, and tell what is wrong.
+    Check,
+    /// The same, and switch it on where it is off.
+    Enable,
+    /// Nothing.
+    Ignore,
+}
 
 job_settings! {
     /// When expired attributes are deleted, which, and how fast.
@@ -15,6 +29,13 @@ job_settings! {
         /// cost.
         #[serde(deserialize_with = "crate::model::setting::list")]
         pub backends: Vec<String> = vec![BackendKind::Postgresql.name().to_owned()],
+        /// Whether it deletes on DynamoDB too what has expired, or only looks whether DynamoDB does.
+        #[serde(deserialize_with = "crate::model::setting::flag")]
+        pub sweep: bool = true,
+        /// What to do about DynamoDB's own way of doing so.
+        pub native_ttl: NativeTtl = NativeTtl::Check,
+        /// Parts of the table that are read at the same time, on DynamoDB.
+        pub segments: Bounded<1, 64> = Bounded::new(4),
         /// Connections that delete at the same time.
         pub workers: Bounded<1, 16> = Bounded::new(1),
         /// The buckets to clean, by their exact names; none for all of them.
@@ -32,6 +53,9 @@ impl Settings {
     /// The limits of a run.
     pub(super) fn limits(&self) -> crate::work::Limits {
         let own = [
+            ("sweep", serde_json::json!(self.sweep)),
+            ("native_ttl", serde_json::json!(self.native_ttl)),
+            ("segments", serde_json::json!(self.segments)),
             ("workers", serde_json::json!(self.workers)),
             ("buckets", serde_json::json!(self.buckets)),
             ("grace", serde_json::json!(self.grace.0.as_secs_f64())),
@@ -54,10 +78,34 @@ impl Settings {
                 format!("`{unknown}` is not a backend: write {}", known.map(|name| format!("\"{name}\"")).join(" or ")),
             ));
         }
+        if !self.sweep && self.native_ttl == NativeTtl::Ignore {
+            let message = "leaves nothing to do on DynamoDB together with native_ttl = \"ignore\": change one of the two, or \
+                           take \"dynamodb\" out of backends";
+            if self.backends.iter().any(|backend| backend == BackendKind::Dynamodb.name()) {
+                problems.push(Problem::new("sweep", message));
+            }
+        }
         if self.buckets.iter().any(|bucket| bucket.trim().is_empty()) {
             problems
                 .push(Problem::new("buckets", "holds an empty name: name each bucket, or write [] for all of them"));
         }
         problems
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn having_nothing_to_do_on_dynamodb_is_told() {
+        let problems = |sweep, native_ttl, backend: &str| {
+            Settings { sweep, native_ttl, backends: vec![backend.to_owned()], ..Settings::default() }.problems()
+        };
+        for (sweep, native_ttl) in [(true, NativeTtl::Ignore), (false, NativeTtl::Check), (false, NativeTtl::Enable)] {
+            assert_eq!(problems(sweep, native_ttl, "dynamodb"), []);
+        }
+        assert_eq!(problems(false, NativeTtl::Ignore, "postgresql"), []);
+        assert_eq!(problems(false, NativeTtl::Ignore, "dynamodb")[0].key, "sweep");
     }
 }

@@ -93,7 +93,7 @@ impl DynamoDb {
     }
 
     /// Has DynamoDB expire attributes, unless it does so already, by whatever (false).
-    async fn expire_attributes(&self, op: Op) -> Result<bool> {
+    pub(super) async fn expire_attributes(&self, op: Op) -> Result<bool> {
         if self.time_to_live(op).await?.as_ref().is_some_and(is_on) {
             return Ok(false);
         }

@@ -19,7 +19,7 @@ use crate::storage::{Bulk, ErrorKind, Place, Result, Segment, Stretch, Written};
 const BATCHES: usize = 4;
 
 /// Where a page begins, in the words of the SDK.
-type Start = Option<HashMap<String, Sdk>>;
+pub(super) type Start = Option<HashMap<String, Sdk>>;
 
 #[async_trait]
 impl Bulk for DynamoDb {
@@ -160,7 +160,7 @@ impl DynamoDb {
 }
 
 /// Where a page begins. Keys are texts, so a place is an object of texts.
-fn start(op: Op, Place(place): &Place) -> Result<Start> {
+pub(super) fn start(op: Op, Place(place): &Place) -> Result<Start> {
     let Some(text) = place else { return Ok(None) };
     let key: BTreeMap<String, String> =
         serde_json::from_str(text).map_err(|_| refused(op, ErrorKind::Other, "the place is none of this table"))?;
@@ -168,7 +168,7 @@ fn start(op: Op, Place(place): &Place) -> Result<Start> {
 }
 
 /// The place after a page.
-fn next(op: Op, key: HashMap<String, Sdk>) -> Result<Place> {
+pub(super) fn next(op: Op, key: HashMap<String, Sdk>) -> Result<Place> {
     let texts = key.into_iter().map(|(name, value)| match value {
         Sdk::S(text) => Ok((name, text)),
         _ => Err(refused(op, ErrorKind::Schema, format!("the key `{name}` is not text"))),

@@ -41,7 +41,7 @@ impl Pruning for DynamoDb {
                 .return_consumed_capacity(ReturnConsumedCapacity::Total);
             let answer = self.send(OP, request.send()).await?.op(OP)?;
             let read_units = self.read_units(TABLE.name(), answer.consumed_capacity());
-            let next = answer.last_evaluated_key().and_then(|key| id_of(key));
+            let next = answer.last_evaluated_key().and_then(id_of);
             // What the page ended with is one of its items, and the rest of that actor's is jumped over.
             let mut ids: Vec<String> = answer.items().iter().filter_map(id_of).chain(next.clone()).collect();
             ids.dedup();

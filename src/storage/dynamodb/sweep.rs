@@ -10,17 +10,28 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use chrono::TimeDelta;
 
 use super::error::{Context, refused};
+use super::native_ttl::ends;
 use super::own::{Item, key, number, text};
 use super::state::JOBS;
 use super::{DynamoDb, Op};
 use crate::model::{Table, clock};
-use crate::storage::{Backlog, Batch, Candidate, Cursor, Cutoff, ErrorKind, Expired, Fence, Page, Result, Sweep};
+use crate::storage::{
+    Backlog, Batch, Candidate, Cursor, Cutoff, Ends, ErrorKind, Expired, Fence, Page, Result, Segment, Sweep,
+};
 
 /// The label of the table in metrics.
 pub(super) const LABEL: &str = Table::Attributes.name();
 
 /// So many operands `IN` may have.
 const OPERANDS: usize = 100;
+
+/// A row has expired. Compared with a number, only numbers are less.
+const EXPIRED: &str = "ttl_timestamp < :cutoff";
+
+/// The same, or its TTL is one that DynamoDB itself cannot go by.
+const EXPIRED_OR_ODD: &str = "ttl_timestamp < :cutoff OR ttl_timestamp >= :not_seconds \
+     OR (attribute_exists(ttl_timestamp) AND NOT attribute_type(ttl_timestamp, :number) \
+         AND NOT attribute_type(ttl_timestamp, :null))";
 
 /// The gauge of the backlog is worth so many pages, of a megabyte each.
 const PAGES: u32 = 4;
@@ -43,6 +54,11 @@ impl Row {
         Some(Self { id: text("id")?, bucket_name: text("bucket_name")?, bucket: text("bucket"), ttl })
     }
 
+    /// Whether its TTL lies before this.
+    fn ends_before(&self, cutoff: i64) -> bool {
+        self.ttl.parse::<f64>().is_ok_and(|ttl| ttl < cutoff as f64)
+    }
+
     /// Whether its bucket is one of those that are meant.
     pub(super) fn is_in(&self, buckets: &[String]) -> bool {
         buckets.is_empty() || self.bucket.as_ref().is_some_and(|bucket| buckets.contains(bucket))
@@ -63,18 +79,28 @@ impl Sweep for DynamoDb {
         .await
     }
 
-    async fn expired(&self, which: &Expired, cursor: &Cursor, limit: u32) -> Result<Page> {
+    async fn expired(&self, which: &Expired, segment: Segment, cursor: &Cursor, limit: u32) -> Result<Page> {
         const OP: Op = Op { name: "expired", phrase: "read expired attributes" };
         self.measured(OP, async {
             let from = cursor.0.as_deref().map(read_place).transpose();
             let from = from.map_err(|error| refused(OP, ErrorKind::Other, error.to_string()))?;
-            let scan = self.scan_expired(which, "id, bucket_name, #bucket, ttl_timestamp").await;
-            let scan = scan.limit(i32::try_from(limit.max(1)).unwrap_or(i32::MAX));
+            let count = |number: u32| i32::try_from(number.max(1)).unwrap_or(i32::MAX);
+            let scan = self.scan(which, "id, bucket_name, #bucket, ttl_timestamp", EXPIRED_OR_ODD).await;
+            let scan = scan
+                .expression_attribute_values(":not_seconds", number(Ends::NOT_SECONDS))
+                .expression_attribute_values(":number", text("N"))
+                .expression_attribute_values(":null", text("NULL"))
+                .segment(i32::try_from(segment.index).unwrap_or(i32::MAX))
+                .total_segments(count(segment.of))
+                .limit(count(limit));
             let (answer, read_units) = self.read_page(scan, from, OP).await?;
-            let rows = answer.items().iter().filter_map(Row::read).filter(|row| row.is_in(&which.buckets));
+            let examined = u64::try_from(answer.scanned_count()).unwrap_or_default();
+            let rows = answer.items().iter().filter_map(Row::read);
+            let rows = rows.filter(|row| row.ends_before(which.cutoff) && row.is_in(&which.buckets));
             Ok(Page {
                 candidates: rows.filter_map(|row| Some(Candidate(serde_json::to_string(&row).ok()?))).collect(),
-                examined: u64::try_from(answer.scanned_count()).unwrap_or_default(),
+                examined,
+                ends: ends(answer.items(), which.cutoff, examined),
                 next: answer.last_evaluated_key().and_then(write_place).map(|place| Cursor(Some(place))),
                 read_units,
             })
@@ -156,18 +182,22 @@ impl Sweep for DynamoDb {
 impl DynamoDb {
     /// A walk over what has expired, which answers these attributes.
     async fn scan_expired(&self, which: &Expired, attributes: &str) -> ScanFluentBuilder {
+        self.scan(which, attributes, EXPIRED).await
+    }
+
+    /// A walk over the rows that `condition` is about.
+    async fn scan(&self, which: &Expired, attributes: &str, condition: &str) -> ScanFluentBuilder {
         let scan = self.clients().await.work.scan().table_name(self.table(Table::Attributes));
         let mut scan = scan
             .projection_expression(attributes)
             .expression_attribute_names("#bucket", "bucket")
             .expression_attribute_values(":cutoff", number(which.cutoff))
             .return_consumed_capacity(ReturnConsumedCapacity::Total);
-        // Compared with a number, only numbers are less.
-        let mut filter = "ttl_timestamp < :cutoff".to_owned();
+        let mut filter = condition.to_owned();
         // More of them are sorted out here.
         if (1..=OPERANDS).contains(&which.buckets.len()) {
             let names: Vec<String> = (0..which.buckets.len()).map(|index| format!(":bucket{index}")).collect();
-            filter = format!("{filter} AND #bucket IN ({})", names.join(", "));
+            filter = format!("({filter}) AND #bucket IN ({})", names.join(", "));
             for (name, bucket) in names.into_iter().zip(&which.buckets) {
                 scan = scan.expression_attribute_values(name, text(bucket));
             }

@@ -11,7 +11,7 @@ use super::fenced::worker;
 use super::statements::Bounds;
 use super::{Op, Postgres};
 use crate::model::clock;
-use crate::storage::{Backlog, Batch, Candidate, Cursor, Cutoff, Expired, Fence, Page, Result, Sweep};
+use crate::storage::{Backlog, Batch, Candidate, Cursor, Cutoff, Expired, Fence, Page, Result, Segment, Sweep};
 
 /// Reading ahead locks nothing and changes nothing, so it need not end within the lease; it may
 /// have to walk over what earlier runs left dead while somebody holds an old snapshot.
@@ -37,9 +37,12 @@ impl Sweep for Postgres {
         .await
     }
 
-    async fn expired(&self, which: &Expired, cursor: &Cursor, limit: u32) -> Result<Page> {
+    async fn expired(&self, which: &Expired, segment: Segment, cursor: &Cursor, limit: u32) -> Result<Page> {
         const OP: Op = Op { name: "expired", phrase: "read expired attributes" };
         self.measured(OP, async {
+            if segment.index > 0 {
+                return Ok(Page::default());
+            }
             let place = self.place().await?;
             let (ttl, tid) = match &cursor.0 {
                 Some(place) => place.split_once(' ').unwrap_or((place, "(0,0)")),

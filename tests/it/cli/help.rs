@@ -19,6 +19,11 @@ fn every_help_text_is_as_it_was_looked_at() {
         "job next",
         "job run",
         "job history",
+        "orphan",
+        "orphan scan",
+        "orphan delete",
+        "lookup",
+        "lookup check",
     ] {
         let arguments: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
         let Output { code, stdout, stderr } = Maintd::bare().run(&arguments);

@@ -6,6 +6,7 @@ mod actors;
 mod attribute_limits;
 mod attribute_swaps;
 mod attributes;
+mod bucket_walk;
 mod bulk;
 mod fixtures;
 mod found_by_value;
@@ -216,6 +217,11 @@ on_each_backend! {
         slots_are_passed_over_by_the_first_to_say_so
         a_paused_job_does_not_run
         what_just_ended_is_not_forgotten
+    }
+    bucket_walk {
+        exactly_what_is_wanted_is_found_once
+        no_more_rows_are_looked_at_than_may_be
+        rows_are_located_by_their_keys
     }
     sweep {
         only_what_has_expired_is_deleted

@@ -6,7 +6,7 @@ use std::time::Duration;
 use actingweb_maintd::model::row::Attribute;
 use actingweb_maintd::model::{Record, Row, Table};
 use actingweb_maintd::storage::{
-    Candidate, Claim, Claimed, Cursor, ErrorKind, Expired, Finish, Lease, SlotAfter, Store,
+    Candidate, Claim, Claimed, Cursor, ErrorKind, Expired, Finish, Lease, Segment, SlotAfter, Store,
 };
 use actingweb_maintd::work::{Outcome, Report};
 
@@ -40,7 +40,7 @@ async fn all(store: &dyn Store, which: &Expired, limit: u32) -> Vec<Candidate> {
     let mut found = Vec::new();
     let mut next = Some(Cursor::default());
     while let Some(cursor) = next {
-        let page = store.expired(which, &cursor, limit).await.unwrap();
+        let page = store.expired(which, Segment::WHOLE, &cursor, limit).await.unwrap();
         assert!(page.candidates.len() <= limit as usize);
         found.extend(page.candidates);
         next = page.next;

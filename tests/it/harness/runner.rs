@@ -47,7 +47,23 @@ pub(crate) async fn clean_up(runner: &Runner, settings: ttl_cleanup::Settings) -
     clean_up_until(runner, settings, throttle::Settings::default(), &Stop::new(), &Progress::new()).await
 }
 
-/// The same, at this pace and until it is asked to stop.
+/// Runs a job of these settings once, to its end.
+pub(crate) async fn run_job(runner: &Runner, name: &str, settings: &jobs::Settings) -> Run {
+    let job = job_of(runner, name, settings);
+    match runner.run(&job, Start::Manual, &Stop::new(), &Progress::new()).await.expect("running") {
+        Ran::Ended(run) => *run,
+        other => panic!("it did not run: {other:?}"),
+    }
+}
+
+/// A job of these settings.
+pub(crate) fn job_of(runner: &Runner, name: &str, settings: &jobs::Settings) -> Arc<dyn Job> {
+    let place = jobs::Place::on(runner.backend);
+    let jobs = jobs::registry(settings, &throttle::Settings::default(), &[place]);
+    jobs.into_iter().find(|job| job.name() == name).expect("a job")
+}
+
+/// Runs `ttl_cleanup` at this pace and until it is asked to stop.
 pub(crate) async fn clean_up_until(
     runner: &Runner,
     settings: ttl_cleanup::Settings,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use actingweb_maintd::model::row::lookup_key;
 use actingweb_maintd::model::{Indexing, Row, Table};
-use actingweb_maintd::storage::Indexed;
+use actingweb_maintd::storage::{Claim, Claimed, Entry, ErrorKind, Fence, Indexed};
 use actingweb_maintd::work::{Outcome, Run};
 use serde_json::json;
 
@@ -21,6 +21,7 @@ on_each_backend! {
     nobody_is_found_who_is_not_there
     where_no_table_is_used_there_is_nothing_to_do
     the_command_line_tells_and_repairs
+    an_entry_is_made_only_while_all_of_it_holds
 }
 
 fn counts(run: &Run) -> BTreeMap<String, u64> {
@@ -91,7 +92,8 @@ async fn a_collision_is_never_decided(scene: &Scene) {
         let run = scene.check(repair).await;
         assert_eq!((counts(&run), run.report.added, run.report.deleted), (counted([("collision", 2)]), 0, 0));
         let listed = run.report.findings.unwrap().listed;
-        let pairs: Vec<_> = listed.iter().map(|finding| (finding.id.as_str(), finding.other.as_deref())).collect();
+        let mut pairs: Vec<_> = listed.iter().map(|finding| (finding.id.as_str(), finding.other.as_deref())).collect();
+        pairs.sort_unstable();
         assert_eq!(pairs, [("first", Some("second")), ("third", Some("second"))]);
         assert!(!serde_json::to_string(&listed).unwrap().contains("same"));
     }
@@ -223,4 +225,30 @@ print(find('oauthId', 'missing'), find('email', '3@example.com'))
     scene.check(true).await;
     let after = python_script(&environment, script).await;
     assert_eq!((before.trim(), after.trim()), ("None actor-3", "actor-1 actor-3"));
+}
+
+async fn an_entry_is_made_only_while_all_of_it_holds(scene: &Scene) {
+    let store = scene.store();
+    let ttl = std::time::Duration::from_secs(30);
+    let claim = Claim { job: "lookup_check", due: None, holder: "test".to_owned(), workers: 1, ttl };
+    let Claimed::Won(won) = store.claim(&claim).await.unwrap() else { panic!("the lease was not won") };
+    let fence = won.lease.fence(0);
+    scene.write(vec![actor("a"), actor("b"), property("a", "email", "1"), property("b", "email", "2")]).await;
+    scene.write(vec![property("nobody", "email", "3"), scene.entry("email", "2", "a")]).await;
+    let asked = [("a", "1"), ("a", "1"), ("b", "2"), ("nobody", "3"), ("b", "1"), ("a", "another"), ("gone", "1")];
+    let asked = asked.map(|(id, value)| property_of(id, "email", value));
+    let stale = Fence { secret: uuid::Uuid::new_v4(), ..fence.clone() };
+    let refused = store.add_entries(&asked, &stale).await.unwrap_err();
+    assert_eq!((refused.kind, store.lookup("email", "1").await.unwrap()), (ErrorKind::Fenced, None));
+    let added = store.add_entries(&asked, &fence).await.unwrap().entries;
+    assert_eq!(added[3], Entry::NoActor);
+    assert_eq!(added[2], Entry::Taken);
+    // Which of two that are the same is first, is nobody's business.
+    assert!(matches!(added[..2], [Entry::Made, Entry::Taken] | [Entry::Taken, Entry::Made]), "{added:?}");
+    let others: Vec<bool> = added[4..].iter().map(|entry| matches!(entry, Entry::Changed | Entry::Taken)).collect();
+    assert_eq!(others, [true; 3], "{added:?}");
+    assert_eq!(store.lookup("email", "1").await.unwrap().as_deref(), Some("a"));
+    assert_eq!(store.count(Table::PropertyLookup).await.unwrap(), 2);
+    let run = store.history(Some("lookup_check"), 1).await.unwrap().remove(0);
+    assert_eq!((run.report.batches, run.report.deleted), (1, 0));
 }

@@ -4,10 +4,12 @@ mod diff_prune;
 mod incomplete;
 mod lookup_check;
 mod lookup_races;
+mod native_ttl;
 mod orphan_delete;
 mod orphan_races;
 mod orphan_scan;
 mod scene;
+mod token_cleanup;
 mod trouble;
 mod ttl_cleanup;
 

@@ -24,6 +24,7 @@ on_each_backend! {
     an_actor_read_that_fails_is_a_refusal
     a_scan_that_is_stopped_says_nothing
     a_table_that_is_not_there_is_left_out_and_named
+    a_daemon_shows_what_any_run_has_found
 }
 
 fn small() -> Settings {
@@ -170,4 +171,17 @@ async fn a_scan_that_is_stopped_says_nothing(scene: &Scene) {
     scan.run(&*store, at, &mut report).await.unwrap();
     assert_eq!((report.stopped, report.more, report.findings), (Some(StopReason::Shutdown), true, None));
     assert!(!metrics.encode().contains("check=\"orphans\""));
+}
+
+async fn a_daemon_shows_what_any_run_has_found(scene: &Scene) {
+    scene.write(whole("actor")).await;
+    scene.write(rows_of("gone")).await;
+    scene.write(vec![property("actor", "email", "without an entry")]).await;
+    assert_eq!(scene.maintd().run(&["orphan", "scan"]).code, 2);
+    assert_eq!(scene.maintd().run(&["lookup", "check"]).code, 2);
+    let daemon = scene.maintd().start().ready();
+    let shown = |check: &str| daemon.metric("maintd_findings", &[("check", check), ("severity", "warning")]);
+    daemon.until("the findings", |_| shown("orphans") == Some(7.0) && shown("lookup_missing") == Some(1.0));
+    assert_eq!((shown("lookup_stale"), shown("lookup_collision")), (Some(0.0), Some(0.0)));
+    daemon.stop();
 }

@@ -11,7 +11,7 @@ use actingweb_maintd::model::BackendKind;
 use actingweb_maintd::runner::{ClockSettings, Clocks};
 use actingweb_maintd::storage::postgres::Postgres;
 use actingweb_maintd::storage::{
-    Backlog, Batch, Candidate, Cursor, Cutoff, Error, ErrorKind, Expired, Fence, Page, Result, Sweep,
+    Backlog, Batch, Candidate, Cursor, Cutoff, Error, ErrorKind, Expired, Fence, Page, Result, Segment, Sweep,
 };
 use actingweb_maintd::throttle;
 use actingweb_maintd::work::{Progress, Report, Stop, StopReason};
@@ -53,8 +53,8 @@ impl Sweep for Troubled {
         cutoff
     }
 
-    async fn expired(&self, which: &Expired, cursor: &Cursor, limit: u32) -> Result<Page> {
-        self.store.expired(which, cursor, limit).await
+    async fn expired(&self, which: &Expired, segment: Segment, cursor: &Cursor, limit: u32) -> Result<Page> {
+        self.store.expired(which, segment, cursor, limit).await
     }
 
     async fn delete_expired(&self, which: &Expired, candidates: &[Candidate], fence: &Fence) -> Result<Batch> {
@@ -100,7 +100,7 @@ async fn run(trouble: Trouble, from_now: i64) -> (Result<()>, Report) {
     };
     let mut report = Report::default();
     let troubled = Troubled { store: Arc::clone(&store), stop: stop.clone(), trouble };
-    let result = job.sweep(&troubled, at, &mut report).await;
+    let result = job.sweep(&troubled, at, &mut report).await.map(drop);
     assert_eq!(count_attributes(&db).await, 100);
     (result, report)
 }

@@ -10,7 +10,7 @@ use actingweb_maintd::jobs::{Place, registry};
 use actingweb_maintd::model::BackendKind;
 use actingweb_maintd::model::setting::{Bounded, Span};
 use actingweb_maintd::runner::{Ran, Start};
-use actingweb_maintd::storage::{Cursor, Expired, Runs, Sweep};
+use actingweb_maintd::storage::{Cursor, Expired, Runs, Segment, Sweep};
 use actingweb_maintd::throttle;
 use actingweb_maintd::work::{Outcome, Progress, Reason, Stop, StopReason};
 use sqlx::postgres::{PgConnectOptions, PgSslMode};
@@ -221,7 +221,7 @@ async fn the_cost_of_a_batch_stays_flat_under_an_old_snapshot() {
 
     let lease = won(&store, &claim("test")).await;
     let which = Expired { cutoff: 2_000, buckets: Vec::new() };
-    let page = store.expired(&which, &Cursor::default(), 20_000).await.unwrap();
+    let page = store.expired(&which, Segment::WHOLE, &Cursor::default(), 20_000).await.unwrap();
     let mut touched = Vec::new();
     for hundred in page.candidates.chunks(5_000) {
         let before = pages_touched(&mut application).await;

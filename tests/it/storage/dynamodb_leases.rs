@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use actingweb_maintd::storage::{Claim, Claimed, Conclusion, Cursor, Due, ErrorKind, Expired, Renewal};
+use actingweb_maintd::storage::{Claim, Claimed, Conclusion, Cursor, Due, ErrorKind, Expired, Renewal, Segment};
 use actingweb_maintd::work::Outcome;
 use chrono::{DateTime, TimeDelta};
 
@@ -68,7 +68,7 @@ async fn a_holder_that_was_stopped_for_too_long_deletes_nothing() {
     add_expired(&tables, "sessions", 10).await;
     let lease = taken(&*store, &claim("holder")).await.lease;
     let which = Expired { cutoff: store.cutoff(Duration::ZERO).await.unwrap().epoch, buckets: Vec::new() };
-    let page = store.expired(&which, &Cursor::default(), 100).await.unwrap();
+    let page = store.expired(&which, Segment::WHOLE, &Cursor::default(), 100).await.unwrap();
     let batch = store.delete_expired(&which, &page.candidates[..4], &lease.fence(0)).await.unwrap();
     assert_eq!(batch.deleted, 4);
     assert_eq!(store.renew(&lease, TTL).await.unwrap(), Renewal::Kept);
@@ -92,7 +92,7 @@ async fn a_run_that_was_left_behind_keeps_its_counts_and_can_add_no_more() {
     add_expired(&tables, "sessions", 10).await;
     let first = taken(&*holder, &claim("holder")).await.lease;
     let which = Expired { cutoff: holder.cutoff(Duration::ZERO).await.unwrap().epoch, buckets: Vec::new() };
-    let page = holder.expired(&which, &Cursor::default(), 100).await.unwrap();
+    let page = holder.expired(&which, Segment::WHOLE, &Cursor::default(), 100).await.unwrap();
     holder.delete_expired(&which, &page.candidates[..4], &first.fence(0)).await.unwrap();
     let running = taker.history(None, 10).await.unwrap();
     assert_eq!((running[0].outcome, running[0].report.deleted), (None, 4), "counted while it runs");

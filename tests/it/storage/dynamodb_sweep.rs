@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actingweb_maintd::model::Table;
-use actingweb_maintd::storage::{Cursor, Expired, Page, Store};
+use actingweb_maintd::storage::{Cursor, Expired, Page, Segment, Store};
 use actingweb_maintd::work::Outcome;
 use aws_sdk_dynamodb::types::AttributeValue;
 use chrono::Utc;
@@ -67,7 +67,7 @@ async fn pages(store: &dyn Store, which: &Expired, limit: u32) -> Vec<Page> {
     let mut pages = Vec::new();
     let mut cursor = Some(Cursor::default());
     while let Some(from) = cursor {
-        let page = store.expired(which, &from, limit).await.unwrap();
+        let page = store.expired(which, Segment::WHOLE, &from, limit).await.unwrap();
         cursor = page.next.clone();
         pages.push(page);
     }
@@ -96,6 +96,66 @@ async fn pages_look_at_every_row_once_and_find_what_has_expired() {
     assert!(batch.write_units > 0.0);
     assert_eq!(names(&tables).await.len(), 32);
     assert!(!store.any_expired(&which).await.unwrap());
+}
+
+#[tokio::test]
+async fn segments_have_each_row_once() {
+    let tables = TestTables::new().await;
+    let store = store(&tables);
+    add(&tables, "sessions", 60, -60).await;
+    add(&tables, "sessions", 40, 600).await;
+    let which = expired(&*store, &[]).await;
+    for of in [1, 3, 8] {
+        let (mut candidates, mut examined) = (Vec::new(), 0);
+        for index in 0..of {
+            let mut cursor = Some(Cursor::default());
+            while let Some(from) = cursor {
+                let page = store.expired(&which, Segment { index, of }, &from, 7).await.unwrap();
+                examined += page.examined;
+                assert!(page.candidates.iter().all(|candidate| !candidates.contains(candidate)), "a row came twice");
+                candidates.extend(page.candidates);
+                cursor = page.next;
+            }
+        }
+        assert_eq!((candidates.len(), examined), (60, 100), "{of}");
+    }
+}
+
+#[tokio::test]
+async fn what_dynamodb_itself_cannot_go_by_is_seen_and_never_deleted() {
+    let tables = TestTables::new().await;
+    let store = store(&tables);
+    let number = |digits: String| Some(AttributeValue::N(digits));
+    let six_years = 6 * 365 * 86_400;
+    for (name, ttl) in [
+        ("text", Some(AttributeValue::S("1".to_owned()))),
+        ("true", Some(AttributeValue::Bool(true))),
+        ("nothing", Some(AttributeValue::Null(true))),
+        ("none", None),
+        ("milliseconds", number((now() * 1000).to_string())),
+        ("years", number((now() - six_years).to_string())),
+        ("zero", number("0".to_owned())),
+        ("hours", number((now() - 7200).to_string())),
+        ("minutes", number((now() - 120).to_string())),
+        ("alive", number((now() + 7200).to_string())),
+    ] {
+        tables.put_raw(Table::Attributes, row("b", name, ttl)).await;
+    }
+    let which = expired(&*store, &[]).await;
+    let page = pages(&*store, &which, 100).await.remove(0);
+    let ends = page.ends;
+    assert_eq!((ends.examined, ends.not_numbers, ends.not_seconds, ends.too_old), (10, 2, 1, 2));
+    let age = now() - ends.oldest.unwrap();
+    assert!((7200..7300).contains(&age), "{age}");
+    assert_eq!(page.candidates.len(), 4);
+    let lease = taken(&*store, &claim("test")).await.lease;
+    store.delete_expired(&which, &page.candidates, &lease.fence(0)).await.unwrap();
+    let kept = ["text", "true", "nothing", "none", "milliseconds", "alive"].map(|name| format!("b:{name}"));
+    assert_eq!(names(&tables).await, BTreeSet::from(kept));
+    // Of other buckets nothing is seen.
+    let elsewhere = expired(&*store, &["other"]).await;
+    let ends = pages(&*store, &elsewhere, 100).await.remove(0).ends;
+    assert_eq!((ends.not_numbers, ends.not_seconds, ends.too_old, ends.oldest), (0, 0, 0, None));
 }
 
 #[tokio::test]

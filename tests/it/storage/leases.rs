@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use actingweb_maintd::storage::{
-    Claim, Claimed, Cursor, ErrorKind, Expired, Finish, Leases, Renewal, Runs, SlotAfter, Sweep,
+    Claim, Claimed, Cursor, ErrorKind, Expired, Finish, Leases, Renewal, Runs, Segment, SlotAfter, Sweep,
 };
 use actingweb_maintd::work::{Outcome, Report};
 
@@ -24,7 +24,7 @@ async fn a_run_that_was_left_behind_becomes_lost_and_can_write_no_more() {
     let short = Claim { ttl: Duration::from_millis(200), ..claim("first") };
     let first = won(&store, &short).await;
     let which = Expired { cutoff: store.cutoff(Duration::ZERO).await.unwrap().epoch, buckets: Vec::new() };
-    let page = store.expired(&which, &Cursor::default(), 100).await.unwrap();
+    let page = store.expired(&which, Segment::WHOLE, &Cursor::default(), 100).await.unwrap();
     let batch = store.delete_expired(&which, &page.candidates[..40], &first.fence(0)).await.unwrap();
     assert_eq!(batch.deleted, 40);
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use actingweb_maintd::model::setting::Bounded;
 use actingweb_maintd::storage::postgres::{PoolSettings, Settings};
-use actingweb_maintd::storage::{Cursor, Expired, Leases, Renewal, Runs, Sweep};
+use actingweb_maintd::storage::{Cursor, Expired, Leases, Renewal, Runs, Segment, Sweep};
 use sqlx::AssertSqlSafe;
 
 use crate::harness::cluster::TestDb;
@@ -48,7 +48,7 @@ async fn ask_again_and_again(store: Arc<actingweb_maintd::storage::postgres::Pos
     let which = Expired { cutoff: 2000, buckets: Vec::new() };
     for round in 0..ROUNDS {
         assert_eq!(store.backlog().await.expect("backlog").expired_rows, number, "round {round}");
-        let page = store.expired(&which, &Cursor::default(), 100).await.expect("page");
+        let page = store.expired(&which, Segment::WHOLE, &Cursor::default(), 100).await.expect("page");
         assert_eq!(page.candidates.len(), client, "round {round}");
         assert_eq!(store.schema().await.expect("schema").schema, format!("tenant_{client}"), "round {round}");
         let counted = store.count_expired(&which).await.expect("count");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actingweb_maintd::storage::{Backlog, Cursor, Expired, Sweep};
+use actingweb_maintd::storage::{Backlog, Cursor, Expired, Segment, Sweep};
 
 use crate::harness::cluster::TestDb;
 use crate::harness::eventually;
@@ -24,7 +24,7 @@ async fn pages_cover_every_expired_row_once_and_in_order() {
     let mut cursor = Some(Cursor::default());
     let mut pages = 0;
     while let Some(from) = cursor {
-        let page = store.expired(&which, &from, 7).await.unwrap();
+        let page = store.expired(&which, Segment::WHOLE, &from, 7).await.unwrap();
         for candidate in page.candidates {
             assert!(!seen.contains(&candidate), "a row came twice");
             seen.push(candidate);
@@ -44,9 +44,9 @@ async fn rows_of_other_buckets_count_against_the_page_but_are_not_candidates() {
     add_attributes(&db, "yours", 30, -90).await;
     let cutoff = store.cutoff(Duration::ZERO).await.unwrap().epoch;
     let which = Expired { cutoff, buckets: vec!["mine".to_owned()] };
-    let first = store.expired(&which, &Cursor::default(), 20).await.unwrap();
+    let first = store.expired(&which, Segment::WHOLE, &Cursor::default(), 20).await.unwrap();
     assert_eq!((first.examined, first.candidates.len()), (20, 0));
-    let second = store.expired(&which, &first.next.unwrap(), 100).await.unwrap();
+    let second = store.expired(&which, Segment::WHOLE, &first.next.unwrap(), 100).await.unwrap();
     assert_eq!((second.examined, second.candidates.len()), (20, 10));
     assert!(second.next.is_none());
     let lease = won(&store, &claim("test")).await;
@@ -63,7 +63,7 @@ async fn a_row_that_was_extended_or_is_locked_is_passed_over() {
     add_attributes(&db, "sessions", 10, -60).await;
     let cutoff = store.cutoff(Duration::ZERO).await.unwrap().epoch;
     let which = Expired { cutoff, buckets: Vec::new() };
-    let page = store.expired(&which, &Cursor::default(), 100).await.unwrap();
+    let page = store.expired(&which, Segment::WHOLE, &Cursor::default(), 100).await.unwrap();
     sqlx::query("UPDATE attributes SET ttl_timestamp = ttl_timestamp + 3600 WHERE name = '3'")
         .execute(db.pool())
         .await
@@ -98,7 +98,7 @@ async fn somebody_who_waits_for_the_batch_is_seen() {
     sqlx::query("SELECT pg_advisory_xact_lock(42)").execute(&mut *gate).await.unwrap();
 
     let which = Expired { cutoff: store.cutoff(Duration::ZERO).await.unwrap().epoch, buckets: Vec::new() };
-    let page = store.expired(&which, &Cursor::default(), 100).await.unwrap();
+    let page = store.expired(&which, Segment::WHOLE, &Cursor::default(), 100).await.unwrap();
     let lease = won(&store, &claim("test")).await;
     let deleting = tokio::spawn({
         let (store, which, fence) = (Arc::clone(&store), which.clone(), lease.fence(0));

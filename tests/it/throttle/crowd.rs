@@ -4,8 +4,9 @@ use actingweb_maintd::model::setting::Bounded;
 use actingweb_maintd::throttle::Settings;
 use sqlx::{Connection, PgConnection};
 
+use super::vacuum::unvacuumed;
 use super::{LARGEST, Work, add_expired, calm, store_on};
-use crate::harness::cluster::{TestDb, server};
+use crate::harness::cluster::server;
 use crate::harness::eventually;
 use crate::harness::private::Private;
 use crate::harness::store::store;
@@ -21,7 +22,7 @@ async fn goes_on_slowly(work: &Work, reason: &str) {
 
 #[tokio::test]
 async fn a_run_is_slow_while_a_vacuum_works_on_its_table() {
-    let db = TestDb::new().await;
+    let db = unvacuumed().await;
     add_expired(db.pool(), 200_000).await;
     let work = Work::at_full_speed(&store(&db), Settings { yield_to_autovacuum: true, ..calm() }).await;
     let options = server().options(db.name());

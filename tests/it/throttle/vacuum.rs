@@ -18,6 +18,13 @@ use crate::harness::eventually;
 use crate::harness::runner::{clean_up, clean_up_until, runner};
 use crate::harness::store::{open, settings, store};
 
+/// A database in which nobody but us vacuums the attributes: autovacuum would keep us from it.
+pub(super) async fn unvacuumed() -> TestDb {
+    let db = TestDb::new().await;
+    sqlx::query("ALTER TABLE attributes SET (autovacuum_enabled = off)").execute(db.pool()).await.unwrap();
+    db
+}
+
 /// Deletes a hundred rows, and vacuums after that.
 async fn purge(runner: &Runner, db: &TestDb) -> Run {
     add_expired(db.pool(), 100).await;
@@ -39,7 +46,7 @@ fn findings(runner: &Runner, check: &str) -> Option<f64> {
 
 #[tokio::test]
 async fn the_table_is_vacuumed_after_as_many_rows_as_were_asked_for() {
-    let db = TestDb::new().await;
+    let db = unvacuumed().await;
     let runner = runner(&store(&db));
     add_expired(db.pool(), 99).await;
     clean_up(&runner, Settings { vacuum_after: Bounded::new(100), ..Settings::default() }).await;
@@ -57,7 +64,7 @@ async fn the_table_is_vacuumed_after_as_many_rows_as_were_asked_for() {
 
 #[tokio::test]
 async fn a_table_that_may_not_be_vacuumed_is_a_finding_and_no_failure() {
-    let db = TestDb::new().await;
+    let db = unvacuumed().await;
     let role = format!("stranger_{}", db.name());
     sqlx::raw_sql(AssertSqlSafe(format!(
         "CREATE ROLE {role} LOGIN; GRANT SELECT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {role}; \
@@ -77,7 +84,7 @@ async fn a_table_that_may_not_be_vacuumed_is_a_finding_and_no_failure() {
 
 #[tokio::test]
 async fn a_run_that_is_asked_to_stop_leaves_no_vacuum_behind() {
-    let db = TestDb::new().await;
+    let db = unvacuumed().await;
     // A page, then a rest.
     let slow = format!(
         "ALTER DATABASE {name} SET vacuum_cost_delay = 100; ALTER DATABASE {name} SET vacuum_cost_limit = 1",

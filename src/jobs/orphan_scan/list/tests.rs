@@ -20,9 +20,12 @@ fn token() -> Record {
 #[test]
 fn a_list_reads_back_as_it_was_written() {
     let property = row(Table::Properties, &[Some("a1"), Some("email"), Some("somebody@example.com")]);
+    let trustee = row(Table::PeerTrustees, &[Some("a1"), Some("peer"), None, None, None]);
     let deleted_at = Some("2026-01-01T00:00:00Z".parse().unwrap());
-    let orphans: Vec<Orphan> =
-        [(&token(), None), (&property, deleted_at)].into_iter().filter_map(|(row, at)| Orphan::of(row, at)).collect();
+    let orphans: Vec<Orphan> = [(&token(), None), (&property, deleted_at), (&trustee, None)]
+        .into_iter()
+        .filter_map(|(row, at)| Orphan::of(row, at))
+        .collect();
     let mut text = serde_json::to_string(&header()).unwrap();
     for orphan in &orphans {
         text.push_str(&format!("\n\n{}", serde_json::to_string(orphan).unwrap()));

@@ -47,7 +47,9 @@ impl Postgres {
                 let vacuum = sqlx::raw_sql(statements::vacuum(&place.schema, table, mark));
                 let mut vacuum = pin!(vacuum.execute(&mut connection));
                 tokio::select! {
-                    done = &mut vacuum => drop(done.op(OP)?),
+                    done = &mut vacuum => {
+                        done.op(OP)?;
+                    }
                     () = stop.wait() => {
                         for _ in 0..TRIES {
                             self.end_vacuum(mark).await?;

@@ -24,14 +24,17 @@ impl Builder {
 
     /// Reads rows.
     pub(super) fn select(&self, table: Table, rest: &str) -> String {
-        let columns = joined(postgresql_columns(table), |column| format!("t.{}::text", quoted(column)));
-        format!("SELECT {columns} FROM {} AS t {rest}", self.name(table))
+        format!("SELECT {} FROM {} AS t {rest}", self.columns(table), self.name(table))
     }
 
     /// Reads rows, and one thing more about each.
     pub(super) fn select_with(&self, table: Table, more: &str, rest: &str) -> String {
-        let columns = joined(postgresql_columns(table), |column| format!("t.{}::text", quoted(column)));
-        format!("SELECT {columns}, {more} FROM {} AS t {rest}", self.name(table))
+        format!("SELECT {}, {more} FROM {} AS t {rest}", self.columns(table), self.name(table))
+    }
+
+    /// The columns of a row, as they go out.
+    pub(super) fn columns(&self, table: Table) -> String {
+        joined(postgresql_columns(table), |column| format!("t.{}::text", quoted(column)))
     }
 
     /// Makes a row of the texts of all its columns, unless there is one with its key. For a text

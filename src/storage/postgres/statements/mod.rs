@@ -2,6 +2,7 @@
 //! nowhere else SQL is put together from parts.
 
 mod audit;
+mod bucket_walk;
 mod build;
 mod bulk;
 mod pruning;
@@ -14,6 +15,7 @@ use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 use uuid::Uuid;
 
 pub(super) use self::audit::Audit;
+pub(super) use self::bucket_walk::BucketWalk;
 use self::build::Builder;
 pub(super) use self::bulk::Bulk;
 pub(super) use self::pruning::Pruning;
@@ -40,6 +42,8 @@ pub(super) struct Statements {
     pub(super) revisions: SqlStr,
     /// What an application does with its tables.
     pub(super) tables: Tables,
+    /// Looking through buckets.
+    pub(super) bucket_walk: BucketWalk,
     /// What a daemon does with whole tables.
     pub(super) bulk: Bulk,
     /// What thins out the changes of subscriptions.
@@ -109,6 +113,7 @@ impl Statements {
             touch: sql(format!("/* touch */ SELECT count(*) FROM (SELECT FROM {attributes} LIMIT 0) AS none")),
             revisions: sql(format!("/* revisions */ SELECT version_num FROM {schema}.alembic_version ORDER BY 1")),
             tables: Tables::new(&build),
+            bucket_walk: BucketWalk::new(&build),
             bulk: Bulk::new(&build),
             pruning: Pruning::new(&build),
             removals: Removals::new(&build),

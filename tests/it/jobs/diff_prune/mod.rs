@@ -2,7 +2,9 @@
 
 mod archive;
 mod holes;
+mod kills;
 mod library;
+mod people;
 mod rules;
 mod scene;
 mod times;
@@ -62,6 +64,9 @@ on_each_backend! {
     }
     holes {
         no_reader_ever_sees_a_hole
+    }
+    kills {
+        two_daemons_are_killed_at_any_moment
     }
     trouble {
         a_run_that_was_cut_off_is_taken_up_where_it_was

@@ -3,9 +3,8 @@
 use actingweb_maintd::jobs::diff_prune;
 use actingweb_maintd::model::row::SubscriptionDiff;
 use actingweb_maintd::model::setting::Span;
-use actingweb_maintd::model::{Record, Row};
+use actingweb_maintd::model::{Record, Row, clock};
 use actingweb_maintd::work::LostDiffs;
-use chrono::Utc;
 
 use super::scene::{Scene, diffs, keeping, reasons, two_days, wanted};
 
@@ -141,7 +140,7 @@ pub(super) async fn what_is_stored_otherwise_is_left_alone(scene: &Scene) {
         id: "a".to_owned(),
         subid_seqnr: "s:007".to_owned(),
         subid: "s".to_owned(),
-        timestamp: Utc::now(),
+        timestamp: clock::now(),
         diff: String::new(),
         seqnr: 7,
     };
@@ -165,7 +164,7 @@ pub(super) async fn a_look_says_the_same_and_changes_nothing(scene: &Scene) {
     assert_eq!(scene.store.watermarks("a", "s").await.unwrap(), []);
     scene.prune(&two_days(5)).await;
     scene.hours_pass(72).await;
-    scene.publish_at("c", "t", 41..=50, Utc::now).await;
+    scene.publish_at("c", "t", 41..=50, clock::now).await;
     let looked = scene.preview(&two_days(5)).await;
     let stays = scene.count().await;
     assert_eq!(stays, 90);
@@ -179,7 +178,7 @@ pub(super) async fn a_look_says_the_same_and_changes_nothing(scene: &Scene) {
 
 pub(super) async fn a_report_names_who_has_to_begin_anew(scene: &Scene) {
     // Without a time that could be believed, so that only what was seen counts.
-    let then = || Utc::now() - chrono::TimeDelta::days(100);
+    let then = || clock::now() - chrono::TimeDelta::days(100);
     scene.subscribe("a", "elsewhere", "s", 20).await;
     scene.publish_at("a", "s", 1..=20, then).await;
     scene.subscribe("a", "b", "t", 20).await;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use actingweb_maintd::jobs::{self, diff_prune};
 use actingweb_maintd::model::row::{Subscription, SubscriptionChange, SubscriptionDiff, subid_seqnr};
 use actingweb_maintd::model::setting::{Bounded, Span};
-use actingweb_maintd::model::{BackendKind, Table};
+use actingweb_maintd::model::{BackendKind, Table, clock};
 use actingweb_maintd::runner::{Ran, Runner, Start};
 use actingweb_maintd::storage::Store;
 use actingweb_maintd::throttle;
@@ -67,7 +67,7 @@ impl Scene {
 
     /// Adds changes made just now.
     pub(super) async fn publish(&self, id: &str, subid: &str, numbers: impl IntoIterator<Item = i64>) {
-        self.publish_at(id, subid, numbers, Utc::now).await;
+        self.publish_at(id, subid, numbers, clock::now).await;
     }
 
     /// Adds changes that claim to have been made then.

@@ -1,13 +1,14 @@
 //! How old changes are.
 
 use actingweb_maintd::jobs::diff_prune;
-use chrono::{TimeDelta, Utc};
+use actingweb_maintd::model::clock;
+use chrono::{DateTime, TimeDelta, Utc};
 
 use super::scene::{Database, Scene, diffs, reasons, two_days};
 
 /// As DynamoDB has it: the process that made them began long ago.
-fn long_ago() -> chrono::DateTime<Utc> {
-    Utc::now() - TimeDelta::days(100)
+fn long_ago() -> DateTime<Utc> {
+    clock::now() - TimeDelta::days(100)
 }
 
 pub(super) async fn what_was_seen_long_ago_goes(scene: &Scene) {
@@ -38,7 +39,7 @@ pub(super) async fn a_wrong_time_makes_nothing_old(scene: &Scene) {
     scene.publish_at("a", "s", 11..=20, long_ago).await;
     scene.hours_pass(50).await;
     // Made by a process that began after our first look, and three days ago.
-    let after_the_first_look = || Utc::now() - TimeDelta::hours(49);
+    let after_the_first_look = || clock::now() - TimeDelta::hours(49);
     scene.publish_at("a", "s", 21..=30, after_the_first_look).await;
     let report = scene.prune(&two_days(1)).await;
     assert_eq!(reasons(&report), [("aged", 10)], "the second ten are in the way of the third");

@@ -4,6 +4,7 @@
 //! `contents.json` is what both write. What is found is put into one document, which both make in
 //! the same shape: the library by its own classes (`reading.py`), we by the traits (`document.rs`).
 
+mod cleanup;
 mod contents;
 mod deleting;
 mod document;

@@ -17,7 +17,8 @@ use chrono::NaiveDateTime;
 use sqlx::{AssertSqlSafe, Row};
 
 use crate::harness::cluster::TestDb;
-use crate::harness::dynamodb::{TestTables, client_of, items};
+use crate::harness::daemon::Maintd;
+use crate::harness::dynamodb::{Item, TestTables, client_of, items};
 use crate::harness::ministack::Ministack;
 use crate::harness::python::{alembic, on_dynamodb, on_postgresql, python_file};
 use crate::harness::store;
@@ -46,7 +47,8 @@ enum At {
         client: Client,
         /// Whether the library may make the tables.
         makes_tables: bool,
-        _server: Box<dyn Any>,
+        /// Ends with this value.
+        server: Box<dyn Any + Send + Sync>,
     },
 }
 
@@ -104,7 +106,7 @@ impl Place {
 
     /// Nothing yet.
     pub(super) async fn on_dynamodb(kind: Kind, indexing: Indexing, makes_tables: bool) -> Self {
-        let (settings, login, client, server): (_, _, _, Box<dyn Any>) = if kind == Kind::Ministack {
+        let (settings, login, client, server): (_, _, _, Box<dyn Any + Send + Sync>) = if kind == Kind::Ministack {
             let server = Ministack::start();
             (server.settings("interop"), server.login(), client_of(&server.endpoint()), Box::new(server))
         } else {
@@ -112,7 +114,7 @@ impl Place {
             (tables.settings(), tables.emulator().login(), tables.client().clone(), Box::new(tables))
         };
         let store = open(&settings, login, indexing);
-        Self { kind, at: At::Dynamodb { settings, client, makes_tables, _server: server }, store }
+        Self { kind, at: At::Dynamodb { settings, client, makes_tables, server }, store }
     }
 
     /// As we reach it.
@@ -120,8 +122,23 @@ impl Place {
         &*self.store
     }
 
+    /// The same, to be shared.
+    pub(super) fn shared_store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store)
+    }
+
     pub(super) fn backend(&self) -> BackendKind {
         self.store.backend()
+    }
+
+    /// Our program on it, which must be reachable from another process.
+    pub(super) fn maintd(&self) -> Maintd {
+        match &self.at {
+            At::Postgresql(db) => Maintd::on(db),
+            At::Dynamodb { server, .. } => {
+                Maintd::beside(server.downcast_ref::<TestTables>().expect("a DynamoDB in this process"))
+            }
+        }
     }
 
     /// A client for the test's own requests to DynamoDB, and what the tables' names begin with.
@@ -150,6 +167,33 @@ impl Place {
         environment.extend(more);
         let printed = python_file(&environment, &format!("tests/it/library/interop/{script}.py")).await;
         serde_json::from_str(&printed).expect("a document")
+    }
+
+    /// Every attribute with its value as a text and its TTL, in the order of the keys.
+    pub(super) async fn attributes(&self) -> Vec<serde_json::Value> {
+        let mut rows: Vec<serde_json::Value> = match &self.at {
+            At::Postgresql(db) => {
+                let sql = "SELECT jsonb_build_object('id', id, 'bucket_name', bucket_name, 'bucket', bucket, 'name', name, \
+                               'data', data::text, 'ttl', ttl_timestamp)::text FROM attributes";
+                let rows: Vec<String> = sqlx::query_scalar(sql).fetch_all(db.pool()).await.expect("reading attributes");
+                rows.iter().map(|row| serde_json::from_str(row).expect("a document")).collect()
+            }
+            At::Dynamodb { client, settings, .. } => {
+                let items = items(client, &format!("{}{}", settings.table_prefix, Table::Attributes.suffix())).await;
+                let text = |item: &Item, name: &str| item.get(name).and_then(|value| value.as_s().ok().cloned());
+                let ttl = |item: &Item| item.get(TTL_ATTRIBUTE)?.as_n().ok()?.parse::<i64>().ok();
+                let row = |item: &Item| {
+                    let [id, bucket_name, bucket, name, data] =
+                        ["id", "bucket_name", "bucket", "name", "data"].map(|name| text(item, name));
+                    serde_json::json!({
+                        "id": id, "bucket_name": bucket_name, "bucket": bucket, "name": name, "data": data, "ttl": ttl(item),
+                    })
+                };
+                items.iter().map(row).collect()
+            }
+        };
+        rows.sort_by_key(|row| (row["id"].to_string(), row["bucket_name"].to_string()));
+        rows
     }
 
     /// Everything that is stored, as the backend has it, in the order of the keys.
