@@ -15,19 +15,24 @@ fn gist(status: &Status) -> String {
         [] => "ready".to_owned(),
         reasons => format!("not ready: {}", reasons.join("; ")),
     };
-    status.jobs.iter().fold(ready, |told, shown| format!("{told}; {}", gist_of(shown)))
+    let told = status.jobs.iter().filter_map(gist_of).fold(ready, |told, gist| format!("{told}; {gist}"));
+    let disabled = status.jobs.iter().filter(|shown| gist_of(shown).is_none()).map(|shown| shown.job);
+    match disabled.collect::<Vec<_>>().as_slice() {
+        [] => told,
+        disabled => format!("{told}; disabled: {}", disabled.join(", ")),
+    }
 }
 
-fn gist_of(shown: &JobStatus) -> String {
+/// What there is to say of a job; nothing of one that is disabled.
+fn gist_of(shown: &JobStatus) -> Option<String> {
     let JobStatus { job, enabled, paused, running, next_run, .. } = shown;
     match (running, next_run) {
-        (Some(run), _) => format!("{job} is running on {} since {}", run.holder, run.started_at.format(TIME)),
+        (Some(run), _) => Some(format!("{job} is running on {} since {}", run.holder, run.started_at.format(TIME))),
         _ if let Some(paused) = paused => {
-            format!("{job} is paused by {} since {}", paused.by, paused.since.format(TIME))
+            Some(format!("{job} is paused by {} since {}", paused.by, paused.since.format(TIME)))
         }
-        (None, Some(next)) => format!("{job} is due at {}", next.format(TIME)),
-        (None, None) if *enabled => format!("{job} is never due"),
-        (None, None) => format!("{job} is disabled"),
+        (None, Some(next)) => Some(format!("{job} is due at {}", next.format(TIME))),
+        (None, None) => enabled.then(|| format!("{job} is never due")),
     }
 }
 

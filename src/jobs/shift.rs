@@ -10,7 +10,7 @@ use super::{Place, Workplace};
 use crate::model::{Table, clock};
 use crate::storage::{Batch, Cutoff, Error, ErrorKind, Result, Sweep};
 use crate::throttle::{self, Signals, Site, Throttle};
-use crate::work::StopReason;
+use crate::work::{Report, StopReason};
 
 /// A run at its pace.
 #[derive(Debug)]
@@ -56,25 +56,34 @@ impl<'a> Shift<'a> {
     }
 
     /// Has the store draw the line between what is older than `grace` and what is not, if its clock
-    /// can be trusted.
+    /// can be trusted. None when the run was asked to stop meanwhile, which the report then says.
     ///
     /// # Errors
     ///
     /// When it cannot, as another server may have answered than the one that was asked before the run.
-    pub(super) async fn cutoff(&self, store: &dyn Sweep, grace: Duration) -> Result<Step<Cutoff>> {
+    pub(super) async fn cutoff(
+        &self,
+        store: &dyn Sweep,
+        grace: Duration,
+        report: &mut Report,
+    ) -> Result<Option<Cutoff>> {
         let asked = clock::steady();
-        let step = self.persist(|| store.cutoff(grace)).await?;
-        if let Step::Done(cutoff) = &step
-            && let Some(why) = self.at.clocks.distrust(asked, cutoff.now)
-        {
-            return Err(Error {
+        let cutoff = match self.persist(|| store.cutoff(grace)).await? {
+            Step::Done(cutoff) => cutoff,
+            Step::GivenUp(trouble) => {
+                (report.stopped, report.trouble) = (self.stopped(), Some(trouble));
+                return Ok(None);
+            }
+        };
+        match self.at.clocks.distrust(asked, cutoff.now) {
+            None => Ok(Some(cutoff)),
+            Some(why) => Err(Error {
                 backend: self.at.backend,
                 op: "judge what has expired",
                 kind: ErrorKind::Other,
                 source: why.into(),
-            });
+            }),
         }
-        Ok(step)
     }
 
     /// Why the run shall stop, if it shall.

@@ -74,7 +74,7 @@ async fn our_own_schema_can_be_applied_without_touching_the_application() {
     let db = TestDb::empty().await;
     let store = store(&db);
     let applied = store.apply(false).await.unwrap();
-    assert_eq!((applied.revisions.len(), applied.maintd.len()), (0, 3));
+    assert_eq!((applied.revisions.len(), applied.maintd.len()), (0, 4));
     let status = store.schema().await.unwrap();
     assert!(status.revisions.is_empty());
     assert!(status.refusal().unwrap().contains("holds no ActingWeb tables"), "{:?}", status.refusal());

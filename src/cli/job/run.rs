@@ -21,12 +21,13 @@ use crate::work::{Defect, Outcome, Progress, Report, Run, Stop, StopReason};
 pub(in crate::cli) async fn preview(job: &Arc<dyn Job>, config: &Config, output: &Output) -> anyhow::Result<u8> {
     let runner = Parts::connected(config).await?.runner(job.backend())?;
     let report = job.preview(&*runner.store).await?;
-    let (more, remarks) = (report.more || report.remaining() > 0, remarks(&report));
+    let more = report.more || report.remaining() > 0;
+    let remarks = findings::text(&report) + &defects(&report);
     output.either(
         &json!({ "job": job.name(), "backend": job.backend(), "dry_run": true, "report": report }),
         || {
             if report.findings.is_some() {
-                return format!("{}\nNothing was changed.\n", findings::text(&report));
+                return format!("{remarks}\nNothing was changed.\n");
             }
             let Some(buckets) = report.buckets else { return reasons::preview(&report) };
             let total: u64 = buckets.values().sum();
@@ -34,10 +35,7 @@ pub(in crate::cli) async fn preview(job: &Arc<dyn Job>, config: &Config, output:
                 buckets.into_iter().map(|(bucket, rows)| [bucket, rows.to_string()]).collect();
             rows.push(["all".to_owned(), total.to_string()]);
             let mut text = table(["bucket", "expired rows"], rows);
-            text.push_str(&format!(
-                "\nRows with a TTL before {} would be deleted; nothing was.\n",
-                time(report.cutoff)
-            ));
+            text.push_str(&format!("\nWhat ended before {} would be deleted; nothing was.\n", time(report.cutoff)));
             text.push_str(&remarks);
             text
         },
@@ -145,13 +143,11 @@ pub(in crate::cli) fn summary(run: &Run) -> String {
     if let Some(error) = &run.error {
         text.push_str(&format!("\nIt failed: {error}\n"));
     }
-    text.push_str(&remarks(&run.report));
+    text.push_str(&defects(&run.report));
     text
 }
 
-/// What somebody may want to look at.
-fn remarks(report: &Report) -> String {
-    let passed_over = report.passed_over.iter().map(|(why, rows)| format!("\nLeft alone, {why}: {rows}\n"));
-    let defects = report.defects.iter().map(|Defect { what, remedy, .. }| format!("\n{what}: {remedy}\n"));
-    passed_over.chain(defects).collect()
+/// What is wrong with how the deployment is set up.
+fn defects(report: &Report) -> String {
+    report.defects.iter().map(|Defect { what, remedy, .. }| format!("\n{what}: {remedy}\n")).collect()
 }

@@ -27,7 +27,6 @@ use self::place::Place as Position;
 use self::survey::Survey;
 use self::walk::Walk;
 use super::pace::{Halt, Pace, conclude, looked};
-use super::persist::Step;
 use super::shift::Shift;
 use super::{Job, Place, Plan, Touches, Workplace};
 use crate::model::{BackendKind, Table};
@@ -139,13 +138,8 @@ impl Job for DiffPrune {
         report.more = true;
         let pace = (self.settings.batch_size.get(), self.settings.max_rows_per_second.get());
         let shift = Shift::new(NAME, at, &self.throttle, pace, &self.place);
-        let now = match shift.cutoff(store, Duration::ZERO).await? {
-            Step::Done(cutoff) => cutoff.now,
-            Step::GivenUp(trouble) => {
-                (report.stopped, report.trouble) = (shift.stopped(), Some(trouble));
-                return Ok(());
-            }
-        };
+        let Some(cutoff) = shift.cutoff(store, Duration::ZERO, report).await? else { return Ok(()) };
+        let now = cutoff.now;
         report.cutoff = self.rules(now).made_before;
         let account = Account::default();
         let walked = self.walk(store, &shift, now, &account).await;

@@ -21,7 +21,6 @@ pub use settings::Settings;
 use self::scan::Scan;
 use self::verdict::Known;
 use super::pace::{Pace, conclude, looked};
-use super::persist::Step;
 use super::shift::Shift;
 use super::{Job, Place, Plan, Touches, Workplace, findings};
 use crate::model::{BackendKind, Table};
@@ -107,13 +106,7 @@ impl Job for OrphanScan {
         report.more = true;
         let pace = (self.settings.batch_size.get(), self.settings.max_rows_per_second.get());
         let shift = Shift::new(NAME, at, &self.throttle, pace, &self.place);
-        let cutoff = match shift.cutoff(store, std::time::Duration::ZERO).await? {
-            Step::Done(cutoff) => cutoff,
-            Step::GivenUp(trouble) => {
-                (report.stopped, report.trouble) = (shift.stopped(), Some(trouble));
-                return Ok(());
-            }
-        };
+        let Some(cutoff) = shift.cutoff(store, std::time::Duration::ZERO, report).await? else { return Ok(()) };
         let ended = self.scan(store, Pace::of(&shift), cutoff.now).run(report).await;
         conclude(ended, &shift, report)?;
         if let Some(found) = &report.findings {

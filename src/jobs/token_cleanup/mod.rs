@@ -21,7 +21,6 @@ pub use settings::Settings;
 use self::rules::{Lines, wanted};
 use self::sorted::Sorted;
 use self::walk::Walk;
-use super::persist::Step;
 use super::shift::Shift;
 use super::{Job, Place, Plan, Touches, Workplace};
 use crate::model::{BackendKind, Table};
@@ -87,13 +86,7 @@ impl TokenCleanup {
         report.more = true;
         let pace = (self.settings.batch_size.get(), self.settings.max_rows_per_second.get());
         let shift = Shift::new(NAME, at, &self.throttle, pace, &self.place);
-        let cutoff = match shift.cutoff(tools.clock, self.settings.grace.0).await? {
-            Step::Done(cutoff) => cutoff,
-            Step::GivenUp(trouble) => {
-                (report.stopped, report.trouble) = (shift.stopped(), Some(trouble));
-                return Ok(());
-            }
-        };
+        let Some(cutoff) = shift.cutoff(tools.clock, self.settings.grace.0, report).await? else { return Ok(()) };
         let lines = lines(&cutoff, report);
         let came_to_the_end = self.walk(tools, &shift, lines, report).await;
         if !matches!(came_to_the_end, Ok(true)) {

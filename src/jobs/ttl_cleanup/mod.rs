@@ -116,13 +116,7 @@ impl TtlCleanup {
         report.more = true;
         let shift = self.shift(at);
         let mut ends = Ends::default();
-        let cutoff = match shift.cutoff(store, self.settings.grace.0).await? {
-            Step::Done(cutoff) => cutoff,
-            Step::GivenUp(trouble) => {
-                (report.stopped, report.trouble) = (shift.stopped(), Some(trouble));
-                return Ok(ends);
-            }
-        };
+        let Some(cutoff) = shift.cutoff(store, self.settings.grace.0, report).await? else { return Ok(ends) };
         let which = self.expired(cutoff.epoch, report);
         let first = Pass::default();
         let mut came_to_the_end = self.pass(store, &which, &shift, &first, report).await?;

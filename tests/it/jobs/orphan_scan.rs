@@ -2,18 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use actingweb_maintd::jobs::orphan_scan::{OrphanScan, Settings};
-use actingweb_maintd::jobs::{Job, Place, Workplace};
-use actingweb_maintd::metrics::Metrics;
+use actingweb_maintd::jobs::orphan_scan::{NAME, OrphanScan, Settings};
+use actingweb_maintd::jobs::{Job, Place};
 use actingweb_maintd::model::setting::{Bounded, Span};
 use actingweb_maintd::model::{Table, clock};
-use actingweb_maintd::runner::{ClockSettings, Clocks};
-use actingweb_maintd::storage::{Claim, Claimed};
-use actingweb_maintd::work::{Outcome, Progress, Report, Run, Stop, StopReason};
+use actingweb_maintd::work::{Outcome, Report, Run, StopReason};
 use chrono::TimeDelta;
 
 use super::on_each_backend;
 use super::scene::{Scene, TABLES, actor, attribute, property, rows_of, tombstone, whole};
+use crate::harness::runner::Site;
 
 on_each_backend! {
     all_orphans_are_found_and_nothing_else
@@ -151,26 +149,14 @@ async fn a_table_that_is_not_there_is_left_out_and_named(scene: &Scene) {
 async fn a_scan_that_is_stopped_says_nothing(scene: &Scene) {
     scene.write(whole("actor")).await;
     scene.write(rows_of("somebody")).await;
-    let (store, stop, backend) = (scene.store(), Stop::new(), scene.backend());
-    let ttl = std::time::Duration::from_secs(10);
-    let claim = Claim { job: "orphan_scan", due: None, holder: "test".to_owned(), workers: 1, ttl };
-    let Claimed::Won(won) = store.claim(&claim).await.unwrap() else { panic!("the lease was not won") };
-    let (progress, metrics, clocks) = (Progress::new(), Metrics::new("t", "t"), Clocks::new(&ClockSettings::default()));
-    let at = Workplace {
-        backend,
-        lease: &won.lease,
-        stop: &stop,
-        progress: &progress,
-        metrics: &metrics,
-        clocks: &clocks,
-        pressure: &*store,
-    };
-    let scan = OrphanScan::new(small(), Default::default(), Place::on(backend));
-    stop.request(StopReason::Shutdown);
+    let store = scene.store();
+    let site = Site::of(&*store, NAME).await;
+    let scan = OrphanScan::new(small(), Default::default(), Place::on(scene.backend()));
+    site.stop.request(StopReason::Shutdown);
     let mut report = Report::default();
-    scan.run(&*store, at, &mut report).await.unwrap();
+    scan.run(&*store, site.at(&*store), &mut report).await.unwrap();
     assert_eq!((report.stopped, report.more, report.findings), (Some(StopReason::Shutdown), true, None));
-    assert!(!metrics.encode().contains("check=\"orphans\""));
+    assert!(!site.metrics.encode().contains("check=\"orphans\""));
 }
 
 async fn a_daemon_shows_what_any_run_has_found(scene: &Scene) {

@@ -3,25 +3,20 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use actingweb_maintd::jobs::token_cleanup::{Settings, TokenCleanup, Tools};
-use actingweb_maintd::jobs::{self, Workplace, token_cleanup};
-use actingweb_maintd::metrics::Metrics;
+use actingweb_maintd::jobs::{self, token_cleanup};
 use actingweb_maintd::model::row::Attribute;
 use actingweb_maintd::model::setting::{Bounded, Span};
 use actingweb_maintd::model::{Record, Row, Table, clock, json};
-use actingweb_maintd::runner::{ClockSettings, Clocks};
-use actingweb_maintd::storage::{
-    AttributePlace, BucketWalk, Claim, Claimed, Located, Place, Result, Segment, Store, Walked, Wanted,
-};
+use actingweb_maintd::storage::{AttributePlace, BucketWalk, Located, Place, Result, Segment, Store, Walked, Wanted};
 use actingweb_maintd::throttle;
-use actingweb_maintd::work::{Outcome, Progress, Report, Stop, StopReason};
+use actingweb_maintd::work::{Outcome, Report, Stop, StopReason};
 use async_trait::async_trait;
 
 use crate::harness::cluster::TestDb;
 use crate::harness::dynamodb::TestTables;
-use crate::harness::runner::{run_job, runner, runner_of};
+use crate::harness::runner::{Site, run_job, runner, runner_of};
 use crate::harness::store;
 
 const COMMON: &str = "_actingweb_oauth2";
@@ -74,36 +69,15 @@ impl BucketWalk for Meddled {
 
 /// A run over what is stored, during which the changes are made.
 async fn meddled(store: &Arc<dyn Store>, changes: Vec<Attribute>, stops: bool) -> Report {
-    let claim = Claim {
-        job: token_cleanup::NAME,
-        due: None,
-        holder: "test".to_owned(),
-        workers: 1,
-        ttl: Duration::from_secs(60),
-    };
-    let lease = match store.claim(&claim).await.expect("claiming") {
-        Claimed::Won(won) => won.lease,
-        other => panic!("{other:?}"),
-    };
+    let site = Site::of(&**store, token_cleanup::NAME).await;
     let place = jobs::Place::on(store.backend());
     let settings = Settings { segments: Bounded::new(1), ..Settings::default() };
     let job = TokenCleanup::new(settings, throttle::Settings::default(), place);
-    let (stop, progress, metrics) = (Stop::new(), Progress::new(), Metrics::new("test", "test"));
-    let clocks = Clocks::new(&ClockSettings::default());
-    let at = Workplace {
-        backend: store.backend(),
-        lease: &lease,
-        stop: &stop,
-        progress: &progress,
-        metrics: &metrics,
-        clocks: &clocks,
-        pressure: &**store,
-    };
-    let stop = stops.then(|| stop.clone());
+    let stop = stops.then(|| site.stop.clone());
     let rows = Meddled { store: Arc::clone(store), changes, done: AtomicBool::new(false), stop };
     let mut report = Report::default();
     let tools = Tools { clock: &**store, rows: &rows, removals: &**store };
-    job.clean(tools, at, &mut report).await.expect("cleaning up");
+    job.clean(tools, site.at(&**store), &mut report).await.expect("cleaning up");
     report
 }
 

@@ -4,22 +4,21 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use actingweb_maintd::jobs;
 use actingweb_maintd::jobs::ttl_cleanup::{self, TtlCleanup};
-use actingweb_maintd::jobs::{self, Workplace};
-use actingweb_maintd::metrics::Metrics;
 use actingweb_maintd::model::BackendKind;
-use actingweb_maintd::runner::{ClockSettings, Clocks};
 use actingweb_maintd::storage::postgres::Postgres;
 use actingweb_maintd::storage::{
     Backlog, Batch, Candidate, Cursor, Cutoff, Error, ErrorKind, Expired, Fence, Page, Result, Segment, Sweep,
 };
 use actingweb_maintd::throttle;
-use actingweb_maintd::work::{Progress, Report, Stop, StopReason};
+use actingweb_maintd::work::{Report, Stop, StopReason};
 use async_trait::async_trait;
 use chrono::TimeDelta;
 
 use crate::harness::cluster::TestDb;
-use crate::harness::store::{add_attributes, claim, count_attributes, store, won};
+use crate::harness::runner::Site;
+use crate::harness::store::{add_attributes, count_attributes, store};
 
 /// What goes wrong.
 #[derive(Clone, Copy, PartialEq)]
@@ -83,24 +82,13 @@ impl Sweep for Troubled {
 async fn run(trouble: Trouble, from_now: i64) -> (Result<()>, Report) {
     let db = TestDb::new().await;
     add_attributes(&db, "rows", 100, from_now).await;
-    let (backend, stop, store) = (BackendKind::Postgresql, Stop::new(), store(&db));
-    let lease = won(&store, &claim("a worker")).await;
-    let place = jobs::Place::on(backend);
+    let store = store(&db);
+    let site = Site::of(&*store, ttl_cleanup::NAME).await;
+    let place = jobs::Place::on(BackendKind::Postgresql);
     let job = TtlCleanup::new(ttl_cleanup::Settings::default(), throttle::Settings::default(), place);
-    let (progress, metrics) = (Progress::new(), Metrics::new("test", "test"));
-    let clocks = Clocks::new(&ClockSettings::default());
-    let at = Workplace {
-        backend,
-        lease: &lease,
-        stop: &stop,
-        progress: &progress,
-        metrics: &metrics,
-        clocks: &clocks,
-        pressure: &*store,
-    };
     let mut report = Report::default();
-    let troubled = Troubled { store: Arc::clone(&store), stop: stop.clone(), trouble };
-    let result = job.sweep(&troubled, at, &mut report).await.map(drop);
+    let troubled = Troubled { store: Arc::clone(&store), stop: site.stop.clone(), trouble };
+    let result = job.sweep(&troubled, site.at(&*store), &mut report).await.map(drop);
     assert_eq!(count_attributes(&db).await, 100);
     (result, report)
 }

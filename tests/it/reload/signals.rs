@@ -31,6 +31,9 @@ fn named(name: &str) -> String {
     format!("[deployment]\nname = \"{name}\"\n[jobs.ttl_cleanup]\nschedule = \"every 1s\"\n")
 }
 
+/// The jobs that nobody has switched on.
+const OTHERS: &str = "disabled: diff_prune, token_cleanup, orphan_scan, lookup_check";
+
 #[tokio::test]
 async fn the_status_is_told_on_request() {
     let db = TestDb::new().await;
@@ -48,7 +51,7 @@ async fn the_status_is_told_on_request() {
     assert_eq!(document["deployment"], "told");
     let message = line["message"].as_str().unwrap();
     let due = shown["jobs"][0]["next_run"].as_str().unwrap();
-    assert_eq!(message, format!("status: ready; ttl_cleanup is due at {due}"));
+    assert_eq!(message, format!("status: ready; ttl_cleanup is due at {due}; {OTHERS}"));
     daemon.stop();
 }
 
@@ -60,7 +63,10 @@ fn the_status_says_what_is_wrong() {
     let line = ask(&daemon);
     let message = line["message"].as_str().unwrap();
     assert!(message.starts_with("status: not ready: ") && message.contains("no connection"), "{message}");
-    assert!(message.ends_with("; ttl_cleanup is disabled"), "{message}");
+    assert!(
+        message.ends_with("; disabled: ttl_cleanup, diff_prune, token_cleanup, orphan_scan, lookup_check"),
+        "{message}"
+    );
     daemon.stop();
 }
 

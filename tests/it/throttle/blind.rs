@@ -3,16 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use actingweb_maintd::jobs::Place;
 use actingweb_maintd::jobs::ttl_cleanup::{self, TtlCleanup};
-use actingweb_maintd::jobs::{Place, Workplace};
-use actingweb_maintd::metrics::Metrics;
 use actingweb_maintd::model::setting::Bounded;
 use actingweb_maintd::model::{BackendKind, Table};
-use actingweb_maintd::runner::{ClockSettings, Clocks};
 use actingweb_maintd::storage::postgres::Postgres;
 use actingweb_maintd::storage::{Error, ErrorKind, Pressure, Result, Strain, Vacuumed};
 use actingweb_maintd::throttle::Settings;
-use actingweb_maintd::work::{Progress, Report, Stop, StopReason};
+use actingweb_maintd::work::{Report, Stop, StopReason};
 use async_trait::async_trait;
 
 use super::log::Log;
@@ -20,7 +18,8 @@ use super::{LARGEST, add_expired};
 use crate::harness::cluster::TestDb;
 use crate::harness::daemon::sum;
 use crate::harness::eventually;
-use crate::harness::store::{claim, store, won};
+use crate::harness::runner::Site;
+use crate::harness::store::store;
 
 /// A store that is asked in vain, or not.
 #[derive(Debug)]
@@ -52,26 +51,16 @@ impl Pressure for Silent {
 async fn batches_stay_small_until_the_store_answers_again() {
     let db = TestDb::new().await;
     add_expired(db.pool(), 100_000).await;
-    let (backend, stop, store) = (BackendKind::Postgresql, Stop::new(), store(&db));
-    let lease = won(&store, &claim("a worker")).await;
+    let store = store(&db);
+    let site = Site::of(&*store, ttl_cleanup::NAME).await;
+    let Site { stop, progress, metrics, .. } = &site;
     let settings = ttl_cleanup::Settings {
         batch_size: Bounded::new(LARGEST),
         max_rows_per_second: Bounded::new(4 * LARGEST),
         ..ttl_cleanup::Settings::default()
     };
-    let job = TtlCleanup::new(settings, Settings::default(), Place::on(backend));
-    let (progress, metrics) = (Progress::new(), Metrics::new("test", "test"));
-    let clocks = Clocks::new(&ClockSettings::default());
+    let job = TtlCleanup::new(settings, Settings::default(), Place::on(BackendKind::Postgresql));
     let silent = Silent { store: Arc::clone(&store), is_silent: AtomicBool::new(true) };
-    let at = Workplace {
-        backend,
-        lease: &lease,
-        stop: &stop,
-        progress: &progress,
-        metrics: &metrics,
-        clocks: &clocks,
-        pressure: &silent,
-    };
     let log = Log::listen();
     let mut report = Report::default();
     let watching = async {
@@ -86,7 +75,7 @@ async fn batches_stay_small_until_the_store_answers_again() {
         assert_eq!(findings(), Some(0.0));
         stop.request(StopReason::Shutdown);
     };
-    let (result, ()) = tokio::join!(job.sweep(&*store, at, &mut report), watching);
+    let (result, ()) = tokio::join!(job.sweep(&*store, site.at(&silent), &mut report), watching);
     result.unwrap();
     assert!(report.waited["blind"] > 0.0, "{report:?}");
     assert_eq!(log.with("cannot see how others are").len(), 1);
