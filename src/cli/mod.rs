@@ -33,8 +33,8 @@ const USAGE: u8 = 64;
 
 /// The maintenance daemon of an ActingWeb deployment.
 ///
-/// It deletes what has expired from PostgreSQL and DynamoDB, on schedule and beside live
-/// applications, and tells Prometheus about it. It finds its stores by the same environment variables
+/// It deletes what should not be there any more from PostgreSQL and DynamoDB, on schedule and beside
+/// live applications, and tells Prometheus about it. It finds its stores by the same environment variables
 /// as the application.
 #[derive(Debug, Parser)]
 #[command(name = "actingweb-maintd", version, after_help = EXIT_CODES)]

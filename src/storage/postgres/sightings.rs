@@ -8,6 +8,7 @@ use sqlx::postgres::PgRow;
 use super::again::Again;
 use super::error::Context;
 use super::rows::cannot_be;
+use super::watermarks::columns;
 use super::{Op, Postgres};
 use crate::storage::{Cursors, Result, Sighting, Sightings};
 
@@ -41,9 +42,7 @@ impl Sightings for Postgres {
                 return Ok(());
             }
             let place = self.place().await?;
-            let ids: Vec<&str> = seen.iter().map(|(id, ..)| id.as_str()).collect();
-            let subids: Vec<&str> = seen.iter().map(|(_, subid, _)| subid.as_str()).collect();
-            let numbers: Vec<i64> = seen.iter().map(|(.., through)| *through).collect();
+            let (ids, subids, numbers) = columns(seen);
             // In order, so that of two who do so none waits for the other in a circle; and once each, as
             // no statement changes a row twice.
             let query = || {

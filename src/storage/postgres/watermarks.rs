@@ -20,9 +20,7 @@ impl Watermarks for Postgres {
                 return Ok(());
             }
             let place = self.place().await?;
-            let ids: Vec<&str> = newest.iter().map(|(id, ..)| id.as_str()).collect();
-            let subids: Vec<&str> = newest.iter().map(|(_, subid, _)| subid.as_str()).collect();
-            let numbers: Vec<i64> = newest.iter().map(|(.., seqnr)| *seqnr).collect();
+            let (ids, subids, numbers) = columns(newest);
             // In order, so that of two who do so none waits for the other in a circle.
             let query = || {
                 self.query(
@@ -125,6 +123,11 @@ impl Watermarks for Postgres {
         })
         .await
     }
+}
+
+/// Numbers of subscriptions as the arrays of their parts: actor, subscription and number.
+pub(super) fn columns(numbers: &[(String, String, i64)]) -> (Vec<&str>, Vec<&str>, Vec<i64>) {
+    numbers.iter().map(|(id, subid, number)| (id.as_str(), subid.as_str(), *number)).collect()
 }
 
 fn read(row: &PgRow) -> Result<Watermark, sqlx::Error> {
