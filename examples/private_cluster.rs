@@ -7,7 +7,7 @@
 
 use std::{os::unix::process::ExitStatusExt, process::ExitCode, time::Duration};
 
-use actingweb_maintd::demo::cluster::{Cluster, Options};
+use actingweb_maintd::backup::cluster::{Cluster, Options};
 use anyhow::Context;
 use futures_util::StreamExt;
 use nix::{

@@ -1,5 +1,7 @@
 //! The maintenance daemon of an ActingWeb deployment, as a library. `ARCHITECTURE.md` is the map.
 
+pub mod archive;
+pub mod backup;
 pub mod cli;
 pub mod config;
 pub mod daemon;

@@ -66,6 +66,8 @@ families! {
     job_last_run: GaugeVec("job_last_run_timestamp_seconds", ["job", "backend"]),
     /// When the job is due next; absent while its schedule does not start it.
     job_next_run: GaugeVec("job_next_run_timestamp_seconds", ["job", "backend"]),
+    /// Whether the schedule starts the job (1) or not (0), on whichever host.
+    job_enabled: GaugeVec("job_enabled", ["job", "backend"]),
     /// Whether somebody paused the job (1) or not (0).
     job_paused: GaugeVec("job_paused", ["job", "backend"]),
     /// Slots of the schedule, by what became of them: ran, skipped for a reason, or missed because nobody could run them.
@@ -84,6 +86,26 @@ families! {
     throttle_batch_size: GaugeVec("throttle_batch_size", ["job", "backend"]),
     /// What is wrong with the deployment, counted when it was last looked at.
     findings: GaugeVec("findings", ["backend", "check", "severity"]),
+    /// When the newest backup was done that is not damaged.
+    backup_last_success: GaugeVec("backup_last_success_timestamp_seconds", ["backend", "kind"]),
+    /// When the newest backup was done that is verified: every byte is what was written.
+    backup_verified: GaugeVec("backup_verified_timestamp_seconds", ["backend", "kind"]),
+    /// When a backup was last drilled: restored, and found to be what was backed up.
+    backup_drilled: GaugeVec("backup_drilled_timestamp_seconds", ["backend", "kind"]),
+    /// Bytes of the newest backup that is not damaged.
+    backup_size: GaugeVec("backup_size_bytes", ["backend", "kind"]),
+    /// How long the last drill took from an empty place to a database that answers.
+    backup_restore: GaugeVec("backup_restore_seconds", ["backend", "kind"]),
+    /// How old the data was that the last drill restored.
+    backup_data_age: GaugeVec("backup_data_age_seconds", ["backend", "kind"]),
+    /// Backups that are there, each in one state: taken, verified, drilled or damaged.
+    backup_sets: GaugeVec("backup_sets", ["backend", "kind", "state"]),
+    /// Whether the server's last attempt to archive its write-ahead log failed (1) or not (0); absent while it archives nothing.
+    wal_archive_failing: GaugeVec("wal_archive_failing", ["backend"]),
+    /// Files of the write-ahead log that wait to be archived; absent where that cannot be told.
+    wal_archive_waiting: GaugeVec("wal_archive_waiting_files", ["backend"]),
+    /// When a file of the write-ahead log was last archived; absent when none ever was.
+    wal_archive_last_success: GaugeVec("wal_archive_last_success_timestamp_seconds", ["backend"]),
     /// Whether this process holds the lease of the job (1) or not (0).
     lease_held: GaugeVec("lease_held", ["job", "backend"]),
     /// How long operations on the store took, failed ones included.
@@ -100,6 +122,30 @@ families! {
     config_reload_success: GaugeVec("config_reload_success", []),
     /// When the configuration was last loaded and could be used.
     config_last_reload: GaugeVec("config_last_reload_timestamp_seconds", []),
+}
+
+/// What there is of backups of one kind.
+#[derive(Clone, Debug, Default)]
+pub struct BackupsSeen {
+    /// When the newest was done that is not damaged.
+    pub taken_at: Option<DateTime<Utc>>,
+    /// Its bytes.
+    pub size: Option<u64>,
+    /// When the newest was done that is verified.
+    pub verified_at: Option<DateTime<Utc>>,
+    /// When one was last drilled.
+    pub drilled_at: Option<DateTime<Utc>>,
+    /// How long that restore took.
+    pub restore_seconds: Option<f64>,
+    /// How old the data was that it restored.
+    pub data_age_seconds: Option<f64>,
+    /// How many there are in each of [`BackupsSeen::STATES`].
+    pub sets: [u64; 4],
+}
+
+impl BackupsSeen {
+    /// The words of the label `state`.
+    pub const STATES: [&'static str; 4] = ["taken", "verified", "drilled", "damaged"];
 }
 
 /// A kind of metric, by how it is made.
@@ -164,6 +210,14 @@ pub enum Check {
     Vacuum,
     /// DynamoDB does not delete by itself what has expired, or cannot.
     NativeTtl,
+    /// Backups that are not what was written.
+    BackupDamaged,
+    /// Backups that nobody has verified.
+    BackupUnverified,
+    /// The place where backups are cannot be looked at.
+    BackupPlace,
+    /// The server does not get rid of its write-ahead log, so that nobody can restore to a moment of today.
+    WalArchiving,
 }
 
 impl Check {
@@ -181,6 +235,10 @@ impl Check {
             Self::Autovacuum => "autovacuum",
             Self::Vacuum => "vacuum",
             Self::NativeTtl => "native_ttl",
+            Self::BackupDamaged => "backup_damaged",
+            Self::BackupUnverified => "backup_unverified",
+            Self::BackupPlace => "backup_place",
+            Self::WalArchiving => "wal_archiving",
         }
     }
 }
@@ -272,6 +330,11 @@ impl Metrics {
         set(&self.job_running, &[job, backend.name()], running);
     }
 
+    /// Whether the schedule starts the job, on whichever host.
+    pub fn job_enabled(&self, job: &'static str, backend: BackendKind, enabled: bool) {
+        set(&self.job_enabled, &[job, backend.name()], enabled);
+    }
+
     /// Whether somebody has paused the job.
     pub fn job_paused(&self, job: &'static str, backend: BackendKind, paused: bool) {
         set(&self.job_paused, &[job, backend.name()], paused);
@@ -342,9 +405,40 @@ impl Metrics {
         set_or_remove(&self.findings, &labels, count.map(|count| count as f64));
     }
 
+    /// How the server's archive of its write-ahead log is: whether its last attempt failed, how many files wait, and
+    /// when one was last archived; nothing where that is not known, or nothing is archived.
+    pub fn wal_archive(
+        &self,
+        backend: BackendKind,
+        failing: Option<bool>,
+        waiting: Option<u64>,
+        last_success: Option<DateTime<Utc>>,
+    ) {
+        let labels = [backend.name()];
+        set_or_remove(&self.wal_archive_failing, &labels, failing.map(|failing| f64::from(u8::from(failing))));
+        set_or_remove(&self.wal_archive_waiting, &labels, waiting.map(|files| files as f64));
+        set_or_remove(&self.wal_archive_last_success, &labels, last_success.map(epoch));
+    }
+
     /// Whether this process holds the lease of the job.
     pub fn lease_held(&self, job: &'static str, backend: BackendKind, held: bool) {
         set(&self.lease_held, &[job, backend.name()], held);
+    }
+
+    /// What there is of backups of one kind; nothing when there are none.
+    pub fn backups(&self, backend: BackendKind, kind: &'static str, seen: Option<&BackupsSeen>) {
+        let labels = [backend.name(), kind];
+        let measured = |value: fn(&BackupsSeen) -> Option<f64>| seen.and_then(value);
+        set_or_remove(&self.backup_last_success, &labels, measured(|seen| seen.taken_at.map(epoch)));
+        set_or_remove(&self.backup_verified, &labels, measured(|seen| seen.verified_at.map(epoch)));
+        set_or_remove(&self.backup_drilled, &labels, measured(|seen| seen.drilled_at.map(epoch)));
+        set_or_remove(&self.backup_size, &labels, measured(|seen| seen.size.map(|size| size as f64)));
+        set_or_remove(&self.backup_restore, &labels, measured(|seen| seen.restore_seconds));
+        set_or_remove(&self.backup_data_age, &labels, measured(|seen| seen.data_age_seconds));
+        for (position, state) in BackupsSeen::STATES.into_iter().enumerate() {
+            let count = seen.map(|seen| seen.sets[position] as f64);
+            set_or_remove(&self.backup_sets, &[backend.name(), kind, state], count);
+        }
     }
 
     /// An operation on a store ended, well or not.

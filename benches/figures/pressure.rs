@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use actingweb_maintd::demo::cluster::{Cluster, Options};
+use actingweb_maintd::backup::cluster::{Cluster, Options};
 use actingweb_maintd::jobs::{self, ttl_cleanup};
 use actingweb_maintd::model::setting::{Bounded, Span};
 use actingweb_maintd::runner::{Ran, Start};

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
-use actingweb_maintd::demo::cluster::{Cluster, Options};
+use actingweb_maintd::backup::cluster::{Cluster, Options};
 use actingweb_maintd::jobs::{self, ttl_cleanup};
 use actingweb_maintd::metrics::Metrics;
 use actingweb_maintd::model::setting::Bounded;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use actingweb_maintd::demo::cluster::{Cluster, Options};
+use actingweb_maintd::backup::cluster::{Cluster, Options};
 use actingweb_maintd::metrics::Metrics;
 use actingweb_maintd::model::setting::Bounded;
 use actingweb_maintd::storage::postgres::{Postgres, Settings, SslMode};

@@ -14,8 +14,8 @@ use tokio::time::Instant;
 
 use super::output::Output;
 use super::{DONE, runtime};
-use crate::daemon::Signals;
-use crate::demo::cluster::{self, Cluster};
+use crate::backup::cluster::{self, Cluster};
+use crate::daemon::{Signals, host};
 use crate::demo::deployment::{Contents, Deployment};
 use crate::demo::dynamodb::Emulator;
 use crate::demo::tables;
@@ -148,7 +148,8 @@ async fn watch(
     let mut daemon = daemon(cluster, emulator, address)?;
     let columns = format!("  {:>10}  {:>7}  {:>7}  {:>4}", "attributes", "expired", "deleted", "runs");
     output.text(&format!(
-        "\nThe daemon runs its clean-up every 3 seconds, for {}; Ctrl-C ends it earlier.\n\
+        "\nThe daemon cleans up every 3 seconds, makes a backup every 15 and restores one to prove it every 20, for {}; \
+         Ctrl-C ends it earlier.\n\
          \x20 page     http://{address}/\n\
          \x20 metrics  http://{address}/metrics\n\n\
          {:10}{:36}{}\n{:>8}{columns}{columns}\n",
@@ -181,6 +182,8 @@ async fn watch(
 
 /// The binary itself as the daemon, which finds its stores by the application's variables.
 fn daemon(cluster: &Cluster, emulator: &Emulator, address: SocketAddr) -> anyhow::Result<Child> {
+    // The cluster's directory is gone with it, whatever ends us.
+    let kept = cluster.socket_dir().join("backups");
     let mut command = Command::new(std::env::current_exe()?);
     for name in OURS_ALONE {
         command.env_remove(name);
@@ -203,6 +206,13 @@ fn daemon(cluster: &Cluster, emulator: &Emulator, address: SocketAddr) -> anyhow
         .env("MAINTD_LOG__FILTER", "warn")
         .env("MAINTD_JOBS__TTL_CLEANUP__BACKENDS", "postgresql,dynamodb")
         .env("MAINTD_JOBS__TTL_CLEANUP__SCHEDULE", "every 3s")
+        .env("MAINTD_BACKUP__WHERE", kept)
+        .env("MAINTD_BACKUP__WORK_DIR", cluster.socket_dir())
+        .env("MAINTD_BACKUP__NODE", host())
+        .env("MAINTD_JOBS__BACKUP__ENABLED", "true")
+        .env("MAINTD_JOBS__BACKUP__SCHEDULE", "every 15s")
+        .env("MAINTD_JOBS__BACKUP_DRILL__ENABLED", "true")
+        .env("MAINTD_JOBS__BACKUP_DRILL__SCHEDULE", "every 20s")
         // Ctrl-C in a terminal reaches a whole group: we pass it on once ourselves.
         .process_group(0)
         .stdin(Stdio::null())

@@ -1,8 +1,10 @@
 //! The command line: one file per subcommand. This is the only room that prints.
 
+mod backup;
 mod config;
 #[cfg(feature = "demo")]
 mod demo;
+mod doctor;
 mod findings;
 mod job;
 mod lookup;
@@ -33,8 +35,8 @@ const USAGE: u8 = 64;
 
 /// The maintenance daemon of an ActingWeb deployment.
 ///
-/// It deletes what should not be there any more from PostgreSQL and DynamoDB, on schedule and beside
-/// live applications, and tells Prometheus about it. It finds its stores by the same environment variables
+/// It deletes what should not be there any more from PostgreSQL and DynamoDB, backs them up and proves
+/// the backups, on schedule and beside live applications, and tells Prometheus about it. It finds its stores by the same environment variables
 /// as the application.
 #[derive(Debug, Parser)]
 #[command(name = "actingweb-maintd", version, after_help = EXIT_CODES)]
@@ -72,6 +74,11 @@ enum Command {
     /// Look at the table in which actors are found by their properties.
     #[command(subcommand)]
     Lookup(lookup::Command),
+    /// Make, list, prove, restore and remove backups.
+    #[command(subcommand)]
+    Backup(backup::Command),
+    /// Ask what stands in the way of the daemon's work, and say what to do about it.
+    Doctor(doctor::Options),
     /// Run everything on throw-away local stores.
     #[cfg(feature = "demo")]
     Demo(demo::Options),
@@ -121,7 +128,9 @@ fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<u8> {
         Command::Schema(command) => one_shot(&loaded)?.block_on(schema::run(command, loaded.config, output)),
         Command::Job(command) => one_shot(&loaded)?.block_on(job::run(command, loaded.config, output)),
         Command::Orphan(command) => one_shot(&loaded)?.block_on(orphan::run(command, loaded.config, output)),
+        Command::Backup(command) => one_shot(&loaded)?.block_on(backup::run(command, loaded.config, output)),
         Command::Lookup(command) => one_shot(&loaded)?.block_on(lookup::run(command, loaded.config, output)),
+        Command::Doctor(options) => one_shot(&loaded)?.block_on(doctor::run(options, loaded.config, output)),
         #[cfg(feature = "demo")]
         Command::Demo(_) => unreachable!("handled before the configuration was read"),
     }

@@ -1,18 +1,17 @@
 //! What differs between two configurations, and which of it may change while the daemon runs.
 
-use std::collections::BTreeMap;
 use std::fmt;
 
 use serde_json::Value;
 
 use super::keys::{self, Tree};
-use super::password;
+use super::password::secrets;
 use super::settings::Config;
 use super::show::written;
-use crate::model::Secret;
 
 /// Keys and tables that a running daemon takes over.
-const LIVE: [&str; 12] = [
+const LIVE: [&str; 14] = [
+    "backup",
     "clock",
     "deployment",
     "drain",
@@ -20,10 +19,11 @@ const LIVE: [&str; 12] = [
     "jobs",
     "log.filter",
     "schedule",
-    password::PASSWORD,
-    password::FILE,
     "storage.dynamodb.read_units_per_second",
     "storage.dynamodb.write_units_per_second",
+    "storage.postgresql.password",
+    "storage.postgresql.password_file",
+    "targets",
     "throttle",
 ];
 
@@ -78,20 +78,17 @@ fn decided(key: &str) -> Option<bool> {
     live.chain(at_start).filter(|(table, _)| fits(table)).max_by_key(|(table, _)| table.len()).map(|(_, live)| live)
 }
 
-/// The secrets of a configuration. Their type writes all of them alike, so they are compared apart.
-fn secrets(config: &Config) -> BTreeMap<&'static str, &Secret> {
-    let all = [(password::PASSWORD, config.storage.postgresql.password.as_ref())];
-    all.into_iter().filter_map(|(key, secret)| Some((key, secret?))).collect()
-}
-
 fn shown(value: &Value) -> String {
     if value.is_null() { "unset".to_owned() } else { written(value) }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
     use crate::model::setting::{Bounded, Span};
+    use crate::storage::{Target, postgres};
 
     fn told(old: &Config, new: &Config) -> Vec<String> {
         changes(old, new).iter().map(Change::to_string).collect()
@@ -114,7 +111,7 @@ mod tests {
 
     #[test]
     fn what_nobody_has_decided_waits_for_a_restart() {
-        assert_eq!(decided("targets.other.host"), None);
+        assert_eq!(decided("maintd.name"), None);
         // Only whole names count.
         assert_eq!(decided("jobsworth.name"), None);
         assert_eq!(decided("storage.postgresql.password_file"), Some(true));
@@ -125,9 +122,11 @@ mod tests {
     fn every_secret_is_compared_by_its_value() {
         let mut config = Config::default();
         config.storage.postgresql.password = Some("a".to_owned().into());
+        let other = postgres::Settings { password: Some("b".to_owned().into()), ..postgres::Settings::default() };
+        config.targets.insert("other".to_owned(), Target::Postgresql(other));
         let tree = Tree::of(&config);
         let keys = tree.leaves().into_iter().map(|(key, _)| key).filter(|key| keys::is_secret(key));
-        assert_eq!(keys.collect::<Vec<_>>(), secrets(&config).into_keys().collect::<Vec<_>>());
+        assert_eq!(keys.collect::<BTreeSet<_>>(), secrets(&config).into_keys().collect::<BTreeSet<_>>());
     }
 
     #[test]

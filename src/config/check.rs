@@ -10,6 +10,7 @@ use super::layer::Layer;
 use super::origin::Origin;
 use super::settings::Config;
 use super::suggest;
+use super::targets;
 use super::value;
 
 /// A mistake in one layer.
@@ -28,13 +29,14 @@ impl Mistake {
 
 /// Finds every mistake in one layer. What remains of the layer can be read.
 pub(super) fn layer(layer: &mut Layer, keys: &Tree) -> Vec<Mistake> {
+    let mut mistakes = targets::strays(layer);
     let mut walk = Walk { layer, keys, found: Vec::new() };
     walk.table(&layer.values, keys, &[]);
-    let mut mistakes = Vec::new();
     for (path, mistake) in walk.found {
         layer.remove(&path);
         mistakes.push(mistake);
     }
+    mistakes.extend(targets::mistakes(layer, keys));
     // Figment stops at the first mistake: take that value out, and read again.
     while let Err(error) = Figment::from(&*layer).extract::<Config>() {
         let removed = layer.remove(&error.path);
@@ -83,6 +85,10 @@ impl Walk<'_> {
     fn unknown(&self, key: &str, table: &Tree, is_table: bool) -> Mistake {
         let what = if is_table { "table" } else { "key" };
         let (parent, name) = key.rsplit_once('.').unwrap_or(("", key));
+        if parent == targets::TABLE {
+            let message = format!("expected a table: write [{key}] on a line of its own, and its keys below it");
+            return Mistake::new(key, message);
+        }
         if key == "storage.dynamodb" {
             return Mistake::new(key, "this build has postgresql only: remove the table");
         }

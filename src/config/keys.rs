@@ -20,6 +20,17 @@ impl Tree {
         serde_json::from_str(&text).expect("what was just written can be read")
     }
 
+    /// Adds a table to the one at a dotted key.
+    pub(super) fn graft(&mut self, at: &str, name: &str, table: Self) {
+        let place = at.split('.').try_fold(self, |tree, name| match tree {
+            Self::Table(entries) => entries.iter_mut().find(|(known, _)| known == name).map(|(_, child)| child),
+            Self::Leaf(_) => None,
+        });
+        if let Some(Self::Table(entries)) = place {
+            entries.push((name.to_owned(), table));
+        }
+    }
+
     /// What a table has under `key`.
     pub(super) fn child(&self, key: &str) -> Option<&Self> {
         match self {
@@ -125,11 +136,30 @@ pub(super) fn is_secret(key: &str) -> bool {
 /// How the key could be written: as in the example if it has no default, otherwise the default.
 pub(super) fn sample(key: &str, default: &Value) -> String {
     let name = key.rsplit('.').next().unwrap_or(key);
-    let mut examples = super::EXAMPLE.lines().filter_map(|line| line.strip_prefix("# e.g. "));
-    match (examples.find(|example| example.split(" = ").next() == Some(name)), default) {
+    match (example(key, name, default), default) {
         (Some(example), _) => example.to_owned(),
         (None, Value::Array(items)) if items.is_empty() => format!("{name} = [\"one\", \"two\"]"),
         (None, Value::Null) => format!("{name} = \"…\""),
         (None, default) => format!("{name} = {default}"),
     }
+}
+
+/// What the example shows for a key without a default: below its own table, or else, as another table may have the
+/// same key, below any.
+fn example(key: &str, name: &str, default: &Value) -> Option<&'static str> {
+    let table = key.rsplit_once('.').map(|(table, _)| table);
+    let (mut here, mut elsewhere) = ("", None);
+    for line in super::EXAMPLE.lines() {
+        if let Some(opened) = line.strip_prefix('[') {
+            here = opened.trim_end_matches(']');
+        }
+        let Some(example) = line.strip_prefix("# e.g. ").filter(|line| line.split(" = ").next() == Some(name)) else {
+            continue;
+        };
+        if table == Some(here) {
+            return Some(example);
+        }
+        elsewhere = elsewhere.or(Some(example));
+    }
+    elsewhere.filter(|_| default.is_null())
 }

@@ -10,10 +10,10 @@ use super::environment;
 use super::keys::Tree;
 use super::layer::Layer;
 use super::origin::Origin;
-use super::password;
+use super::password::Password;
 use super::problem::{Problem, Problems};
 use super::settings::Config;
-use super::{actingweb, explain, file, rules};
+use super::{actingweb, explain, file, rules, targets};
 
 /// The file that is read when none is named, if it exists.
 pub const DEFAULT_FILE: &str = "/etc/actingweb-maintd/config.toml";
@@ -57,7 +57,7 @@ pub struct Loaded {
 ///
 /// All mistakes at once.
 pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
-    let keys = Tree::of(&Config::default());
+    let mut keys = Tree::of(&Config::default());
     let mut found = Problems::default();
     let mut mistakes: Vec<Vec<Mistake>> = std::iter::repeat_with(Vec::new).take(4).collect();
 
@@ -77,15 +77,17 @@ pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
         environment::layer(&sources.env, &keys, &mut found.warnings),
         flags(&sources.overrides),
     ];
-    found.warnings.extend(password::exposed(&layers[0], &path));
+    targets::graft(&mut keys, &layers[0]);
+    let passwords = Password::all(&keys);
+    found.warnings.extend(passwords.iter().filter_map(|password| password.exposed(&layers[0], &path)));
 
     for (layer, mistakes) in layers.iter_mut().zip(&mut mistakes) {
         mistakes.extend(check::layer(layer, &keys));
-        mistakes.extend(password::conflict(layer));
+        mistakes.extend(passwords.iter().filter_map(|password| password.conflict(layer)));
         mistakes.sort_by_key(|mistake| line(layer.origin(&mistake.key)));
     }
     let (mut aside, meant) = report(&layers, mistakes, &keys, &mut found);
-    password::settle(&mut layers);
+    passwords.iter().for_each(|password| password.settle(&mut layers));
 
     let figment = layers.iter().fold(Figment::new(), Figment::merge);
     let mut config: Config = match figment.extract() {
@@ -106,10 +108,14 @@ pub fn load(sources: &Sources) -> Result<Loaded, Problems> {
 
     // Without the file most values are not what was meant, and judging them would mislead.
     if !is_unread {
-        let unread = password::read(&mut config, &mut origins, &mut found.warnings).err();
-        aside.extend(unread.iter().map(|_| password::FILE.to_owned()));
-        found.errors.extend(unread);
-        let broken = rules::check(&config, &origins, &aside, &meant);
+        for password in &passwords {
+            if let Err(unread) = password.read(&mut config, &mut origins, &mut found.warnings) {
+                aside.push(password.file.clone());
+                found.errors.push(unread);
+            }
+        }
+        let in_kubernetes = environment::value(&sources.env, "KUBERNETES_SERVICE_HOST").is_some();
+        let broken = rules::check(&config, &origins, (&aside, &meant), in_kubernetes);
         found.errors.extend(broken.errors);
         found.warnings.extend(broken.warnings);
     }
@@ -175,10 +181,8 @@ fn report(
 /// Which of the stronger layers sets a key, if it is a single value.
 fn overridden(stronger: &[Layer], key: &str, keys: &Tree) -> Option<Origin> {
     let Some(Tree::Leaf(_)) = keys.at(key) else { return None };
-    let same = match key {
-        password::PASSWORD | password::FILE => vec![password::PASSWORD, password::FILE],
-        _ => vec![key],
-    };
+    let password = Password::all(keys).into_iter().find(|Password { itself, file }| itself == key || file == key);
+    let same = password.map_or_else(|| vec![key.to_owned()], |Password { itself, file }| vec![itself, file]);
     let mut by = stronger.iter().rev().flat_map(|layer| same.iter().map(move |key| (layer, key)));
     by.find(|(layer, key)| layer.has(key)).and_then(|(layer, key)| layer.origin(key).cloned())
 }

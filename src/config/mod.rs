@@ -22,6 +22,7 @@ mod settings;
 mod show;
 mod suggest;
 mod syntax;
+mod targets;
 mod value;
 
 pub use change::{Change, changes};

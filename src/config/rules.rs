@@ -1,6 +1,9 @@
 //! What is wrong with values that are each right by themselves.
 
+mod backup;
+
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 use super::file;
@@ -11,7 +14,8 @@ use crate::jobs::Plan;
 use crate::model::setting::Span;
 use crate::model::{BackendKind, clock};
 use crate::schedule::{Schedule, Window};
-use crate::storage::postgres::SslMode;
+use crate::storage::Target;
+use crate::storage::postgres::{self, SslMode};
 
 const BACKENDS: &str = "storage.backends";
 const JOB_BACKENDS: &str = "jobs.ttl_cleanup.backends";
@@ -28,8 +32,8 @@ const ROOT_CERTIFICATE: &str = "storage.postgresql.sslrootcert";
 pub(super) fn check(
     config: &Config,
     origins: &BTreeMap<String, Origin>,
-    aside: &[String],
-    meant: &[String],
+    (aside, meant): (&[String], &[String]),
+    in_kubernetes: bool,
 ) -> Problems {
     let mut rules = Rules { config, origins, aside, errors: Vec::new(), warnings: Vec::new() };
     if !meant.iter().any(|key| key == BACKENDS) || !config.storage.backends.is_empty() {
@@ -44,6 +48,8 @@ pub(super) fn check(
     rules.retention();
     rules.tls();
     rules.prepared_statements();
+    rules.targets();
+    rules.backups(in_kubernetes);
     Problems { errors: rules.errors, warnings: rules.warnings }
 }
 
@@ -263,7 +269,18 @@ impl Rules<'_> {
     }
 
     fn certificates(&mut self) {
-        let Some(path) = &self.config.storage.postgresql.sslrootcert else { return };
+        let named = |key: String, settings: &postgres::Settings| Some((key, settings.sslrootcert.clone()?));
+        let of_targets = self.config.targets.iter().filter_map(|(name, target)| match target {
+            Target::Postgresql(settings) => named(format!("targets.{name}.sslrootcert"), settings),
+            Target::Dynamodb(_) => None,
+        });
+        let own = named(ROOT_CERTIFICATE.to_owned(), &self.config.storage.postgresql);
+        for (key, path) in own.into_iter().chain(of_targets).collect::<Vec<_>>() {
+            self.certificate(&key, &path);
+        }
+    }
+
+    fn certificate(&mut self, key: &str, path: &Path) {
         let wanted = "a file of PEM certificates";
         let fault = match file::bytes(path) {
             Ok(bytes) if String::from_utf8_lossy(&bytes).contains("-----BEGIN") => return,
@@ -272,7 +289,7 @@ impl Rules<'_> {
             ),
             Err(error) => file::trouble(&error, wanted),
         };
-        self.error(ROOT_CERTIFICATE, format!("{} {fault}", path.display()));
+        self.error(key, format!("{} {fault}", path.display()));
     }
 
     /// libpq verifies the certificate with `require` when there is a root certificate; we do not.

@@ -1,5 +1,6 @@
 //! Everything that can be configured.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tracing_subscriber::EnvFilter;
 
 use crate::model::setting::{Problem, Span};
-use crate::{http, jobs, runner, schedule, storage, throttle};
+use crate::{backup, http, jobs, runner, schedule, storage, throttle};
 
 /// The whole configuration, in the order in which it is shown.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -17,10 +18,14 @@ pub struct Config {
     pub deployment: Deployment,
     /// `[storage]`
     pub storage: storage::Settings,
+    /// `[targets]`: other places to restore, to drill or to move to, by the names that people gave them.
+    pub targets: BTreeMap<String, storage::Target>,
     /// `[schedule]`
     pub schedule: schedule::Settings,
     /// `[jobs]`
     pub jobs: jobs::Settings,
+    /// `[backup]`
+    pub backup: backup::Settings,
     /// `[throttle]`
     pub throttle: throttle::Settings,
     /// `[http]`
@@ -45,6 +50,7 @@ impl Config {
             ("storage", self.storage.problems()),
             ("schedule", self.schedule.problems()),
             ("jobs", self.jobs.problems()),
+            ("backup", self.backup.problems()),
             ("throttle", self.throttle.problems()),
             ("http", self.http.problems()),
             ("log", self.log.problems()),
@@ -53,8 +59,17 @@ impl Config {
             ("lease", self.lease.problems()),
             ("clock", self.clock.problems()),
         ];
-        tables.into_iter().flat_map(|(table, found)| found.into_iter().map(|problem| problem.within(table))).collect()
+        let of_rooms = tables.into_iter().flat_map(|(table, found)| within(table, found));
+        let of_targets = self.targets.iter().flat_map(|(name, target)| {
+            let table = format!("{}.{name}", super::targets::TABLE);
+            within(&table, target.problems())
+        });
+        of_rooms.chain(of_targets).collect()
     }
+}
+
+fn within(table: &str, found: Vec<Problem>) -> Vec<Problem> {
+    found.into_iter().map(|problem| problem.within(table)).collect()
 }
 
 /// The table `[deployment]`.

@@ -53,7 +53,9 @@ pub(super) fn known(keys: &Tree, unknown: &str, is_table: bool) -> Option<String
     let misspelt = || nearest(siblings(), |key| alike(last(key), name), 0.6);
     // The right name in the wrong place: the place that is spelt most like the one given.
     let displaced = || {
-        let same_name = nearest(nodes.iter().filter(|key| last(key) == name), |key| alike(key, unknown), 0.0);
+        // Of several places it is most likely where the deployment is.
+        let likeness = |key: &str| alike(key, unknown) + if key.starts_with("storage.") { 0.2 } else { 0.0 };
+        let same_name = nearest(nodes.iter().filter(|key| last(key) == name), likeness, 0.0);
         same_name.or_else(|| nearest(nodes.iter().filter(|key| is_alias(key)), |key| alike(key, unknown), 0.0))
     };
     let similar = || nearest(nodes.iter(), |key| alike(&squashed(key), &squashed(unknown)), 0.75);

@@ -16,6 +16,8 @@ use crate::model::setting::Span;
 pub(super) fn mistake(key: &str, default: &Json, value: &Value, origin: &Origin) -> Option<String> {
     match value {
         Value::String(_, text) => in_text(key, default, text, origin),
+        // What another program is told may well be one.
+        Value::Array(..) if key.starts_with("backup.postgresql.tool.") => None,
         Value::Array(_, items) if items.iter().filter_map(Value::as_str).any(is_url) => Some(url(key, default, origin)),
         other => not_a_string(key, default, other),
     }
@@ -45,18 +47,19 @@ fn in_text(key: &str, default: &Json, text: &str, origin: &Origin) -> Option<Str
     {
         return Some(kubernetes::explained(name, text));
     }
-    let is_path = key.ends_with("_file") || key.ends_with("sslrootcert");
+    let is_path = ["_file", "_dir", "sslrootcert"].iter().any(|end| key.ends_with(end));
     if is_url(text) && is_path {
         return Some("expected a path, found a URL: write a path that starts with /".to_owned());
     }
-    let is_no_url = key.starts_with("storage.") && !key.ends_with("_url");
+    let is_no_url = ["storage.", "targets."].iter().any(|table| key.starts_with(table)) && !key.ends_with("_url");
     if is_url(text) && (is_no_url || text.contains('@')) {
         return Some(url(key, default, origin));
     }
     // A relative path would depend on where the daemon is started. It is not repeated, as it may be
     // a password that stands where the path of its file should.
     (is_path && !Path::new(text).is_absolute()).then(|| {
-        format!("is not the full path of a file: write one that starts with /, as in {}", keys::sample(key, default))
+        let what = if key.ends_with("_dir") { "directory" } else { "file" };
+        format!("is not the full path of a {what}: write one that starts with /, as in {}", keys::sample(key, default))
     })
 }
 
@@ -70,7 +73,7 @@ fn url(key: &str, default: &Json, origin: &Origin) -> String {
         _ if key.ends_with("_url") => {
             return format!("holds a user or a password, which nobody asks for: write {}", keys::sample(key, default));
         }
-        _ if !key.starts_with("storage.postgresql.") => {
+        _ if !key.starts_with("storage.postgresql.") && !key.starts_with("targets.") => {
             return format!("found a URL, which does not belong here: write {}", keys::sample(key, default));
         }
         Origin::Variable { name } if !name.starts_with(environment::PREFIX) => {

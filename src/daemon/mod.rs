@@ -1,6 +1,8 @@
 //! The composition: everything is built here, started, watched over and brought to an end.
 
+mod backups;
 mod drain;
+mod duties;
 mod logging;
 mod reload;
 mod signals;
@@ -14,24 +16,25 @@ use std::time::Duration;
 use anyhow::Context;
 use futures_util::future::join_all;
 use tokio::sync::Notify;
+use tokio::sync::watch::Sender;
 use tokio::task::JoinSet;
 
+pub use duties::{host, jobs, place, workshop};
 pub use logging::Logging;
 pub use signals::{Signal, Signals};
 pub use systemd::Notifier;
 
+use self::duties::schedule_jobs;
 use self::reload::Reload;
 use crate::config::{Config, Sources};
 use crate::http;
-use crate::jobs::{self, Job, Place};
+use crate::jobs::Job;
 use crate::metrics::Metrics;
 use crate::model::{BackendKind, clock};
-use crate::runner::{
-    BackendStatus, Board, Clocks, Heartbeat, JobStatus, Runner, Running, Scheduled, Scheduler, Status,
-};
+use crate::runner::{BackendStatus, Board, Clocks, Heartbeat, JobStatus, Runner, Running, Scheduler, Status};
 use crate::schedule::Bell;
 use crate::storage::{self, Backend};
-use crate::throttle::{Budget, Reason};
+use crate::throttle::Reason;
 use crate::work::{Stop, StopReason};
 
 /// How long connections may take to close once nothing uses them.
@@ -106,33 +109,9 @@ impl Parts {
     }
 }
 
-/// One of the backends of `config`, and how much jobs may use there.
-pub fn place(config: &Config, backend: BackendKind) -> Place {
-    let budget = match backend {
-        BackendKind::Postgresql => Budget::default(),
-        BackendKind::Dynamodb => {
-            let limits = &config.storage.dynamodb;
-            Budget::new(limits.read_units_per_second.get(), limits.write_units_per_second.get())
-        }
-    };
-    Place { backend, budget: Arc::new(budget) }
-}
-
-/// The jobs that `config` describes, on each of its backends.
-pub fn jobs(config: &Config) -> Vec<Arc<dyn Job>> {
-    let places: Vec<Place> = config.storage.kinds().into_iter().map(|backend| place(config, backend)).collect();
-    jobs::registry(&config.jobs, &config.throttle, &places)
-}
-
 /// This process, for people: host and process number.
 fn holder() -> String {
     format!("{}/{}", host(), std::process::id())
-}
-
-/// This machine, for people.
-pub fn host() -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    if host.trim().is_empty() { "localhost".to_owned() } else { host.trim().to_owned() }
 }
 
 /// Runs the daemon with `config`, which was loaded from `sources`, until a signal ends it. With
@@ -151,6 +130,7 @@ pub async fn run(sources: Sources, config: Config, logging: Logging, apply_schem
     for job in &jobs {
         let tables: Vec<_> = job.touches().iter().map(|touches| (touches.table.name(), touches.reasons)).collect();
         metrics.register_job(job.name(), job.backend(), &tables, &Reason::ALL.map(Reason::name));
+        metrics.job_enabled(job.name(), job.backend(), job.plan().is_wanted());
     }
     let heartbeat = Heartbeat::new(notifier.watchdog());
     let server = http::Server::bind(config.http.listen).context("http.listen")?;
@@ -175,6 +155,11 @@ pub async fn run(sources: Sources, config: Config, logging: Logging, apply_schem
         let stop = stop.clone();
         watching.spawn(async move { watcher.watch(&stop).await });
     }
+    let shop = Sender::new(Arc::new(workshop(&config)));
+    for runner in &runners {
+        let (looker, stop) = (backups::Looker::new(Arc::clone(runner), shop.subscribe()), stop.clone());
+        watching.spawn(async move { looker.look(&stop).await });
+    }
     let mut bell = Bell::start().await.context("cannot start the scheduler")?;
     let mut scheduler = Scheduler::new(schedule_jobs(&config, &jobs, &runners)?);
     tokio::spawn({
@@ -183,7 +168,7 @@ pub async fn run(sources: Sources, config: Config, logging: Logging, apply_schem
     });
     notifier.ready();
 
-    let mut reload = Reload::new(sources, config, logging, backends, runners.clone(), Arc::clone(&notifier));
+    let mut reload = Reload::new(sources, config, logging, backends, runners.clone(), Arc::clone(&notifier), shop);
     let broken = loop {
         tokio::select! {
             () = scheduler.turn(&mut bell, &heartbeat, &stop) => break None,
@@ -241,22 +226,6 @@ async fn second_signal(signals: &mut Signals, site: &http::Site) -> Signal {
     }
 }
 
-fn schedule_jobs(config: &Config, jobs: &[Arc<dyn Job>], runners: &[Arc<Runner>]) -> anyhow::Result<Vec<Scheduled>> {
-    let storage = &config.storage;
-    let mut scheduled = Vec::new();
-    for runner in runners {
-        let deployment = match runner.backend {
-            BackendKind::Postgresql => format!("{}/{}", storage.postgresql.dbname, storage.postgresql.schema),
-            BackendKind::Dynamodb => storage.dynamodb.table_prefix.clone(),
-        };
-        for job in jobs.iter().filter(|job| job.backend() == runner.backend) {
-            let job_on = Scheduled::new(Arc::clone(runner), Arc::clone(job), &config.schedule, &deployment);
-            scheduled.push(job_on.map_err(|problem| anyhow::anyhow!("jobs.{}: {problem}", job.name()))?);
-        }
-    }
-    Ok(scheduled)
-}
-
 fn first_status(config: &Config, runners: &[Arc<Runner>], jobs: &[Arc<dyn Job>]) -> Status {
     let backends = runners.iter().map(|runner| BackendStatus {
         backend: runner.backend,
@@ -272,6 +241,7 @@ fn first_status(config: &Config, runners: &[Arc<Runner>], jobs: &[Arc<dyn Job>])
             job: job.name(),
             backend: job.backend(),
             enabled: plan.enabled,
+            only_on: plan.only_on,
             schedule: plan.schedule,
             paused: None,
             next_run: None,
@@ -288,5 +258,6 @@ fn first_status(config: &Config, runners: &[Arc<Runner>], jobs: &[Arc<dyn Job>])
         not_ready: vec![Status::NO_ANSWER.to_owned()],
         backends: backends.collect(),
         jobs: jobs.collect(),
+        backups: Vec::new(),
     }
 }

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use tokio::sync::watch::Sender;
 use tokio::task::JoinHandle;
 use tracing::Level;
 use tracing_subscriber::EnvFilter;
 
 use super::Notifier;
+use super::duties::{schedule_jobs, workshop};
 use super::logging::{self, Logging};
+use crate::backup::Workshop;
 use crate::config::{self, Change, Config, Problem, Sources};
 use crate::model::{BackendKind, clock};
 use crate::runner::{Runner, Scheduled, Scheduler};
@@ -22,6 +25,8 @@ pub(super) struct Reload {
     backends: Vec<Backend>,
     runners: Vec<Arc<Runner>>,
     notifier: Arc<Notifier>,
+    /// What whoever looks at the backups goes by.
+    shop: Sender<Arc<Workshop>>,
     going_on: Option<JoinHandle<Judged>>,
     /// It was asked for while one was going on, whose sources may have been read before they changed.
     again: bool,
@@ -57,9 +62,11 @@ impl Reload {
         backends: Vec<Backend>,
         runners: Vec<Arc<Runner>>,
         notifier: Arc<Notifier>,
+        shop: Sender<Arc<Workshop>>,
     ) -> Self {
         let (sources, in_force) = (Arc::new(sources), Arc::new(in_force));
-        let reload = Self { sources, in_force, logging, backends, runners, notifier, going_on: None, again: false };
+        let (going_on, again) = (None, false);
+        let reload = Self { sources, in_force, logging, backends, runners, notifier, shop, going_on, again };
         reload.count(true);
         reload
     }
@@ -136,6 +143,7 @@ impl Reload {
             runner.clocks.allow(&config.clock);
         }
         self.show(&config, &jobs);
+        self.shop.send_replace(Arc::new(workshop(&config)));
         scheduler.replace(jobs);
         self.in_force = Arc::new(config);
         let tell = || match changes.as_slice() {
@@ -159,9 +167,11 @@ impl Reload {
             runner.board.update(|status| status.deployment.clone_from(&config.deployment.name));
         }
         for scheduled in jobs {
-            let plan = scheduled.job().plan();
+            let (job, plan) = (scheduled.job(), scheduled.job().plan());
+            scheduled.runner().metrics.job_enabled(job.name(), job.backend(), plan.is_wanted());
             scheduled.runner().show(scheduled.job().name(), |shown| {
                 shown.enabled = plan.enabled;
+                shown.only_on = plan.only_on;
                 shown.schedule = plan.schedule;
                 shown.next_run = scheduled.next(now);
             });
@@ -202,7 +212,7 @@ fn prepare(
 ) -> anyhow::Result<Next> {
     let has_postgresql = runners.iter().any(|runner| runner.backend == BackendKind::Postgresql);
     let login = has_postgresql.then(|| Login::new(&config.storage.postgresql)).transpose()?;
-    let jobs = super::schedule_jobs(&config, &super::jobs(&config), runners)?;
+    let jobs = schedule_jobs(&config, &super::jobs(&config), runners)?;
     let filter = logging::parse(&config.log.filter)?;
     Ok(Next { config, changes, warnings, login, jobs, filter })
 }

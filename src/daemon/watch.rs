@@ -10,8 +10,9 @@ use super::Notifier;
 use crate::jobs::{Job, findings};
 use crate::metrics::{Check, Severity};
 use crate::runner::{Runner, Told};
-use crate::storage::postgres::PoolUse;
-use crate::storage::{Applied, Backend, Error, ErrorKind, SchemaStatus};
+use crate::storage::Pressure;
+use crate::storage::postgres::{PoolUse, Postgres};
+use crate::storage::{Applied, Backend, Error, ErrorKind, Reading, SchemaStatus};
 use crate::work::Stop;
 
 /// Between two questions whether the store is there.
@@ -177,12 +178,35 @@ impl Watcher {
                 backend.backlog = backlog;
             }
         });
+        if let Backend::Postgresql(store) = &self.backend
+            && !is_gone
+        {
+            self.look_at_archive(store).await;
+        }
         // Each question to a store that has gone away takes long, and the next one to `ask` tells.
         for job in self.jobs.iter().filter(|_| !is_gone) {
             if let Err(error) = self.look_at(job).await {
                 tracing::warn!(job.name = job, error = error.chain(), "the history could not be read");
             }
         }
+    }
+
+    /// Looks whether the server gets rid of its write-ahead log. What nobody can tell is not shown as well.
+    async fn look_at_archive(&self, store: &Postgres) {
+        let Runner { backend, metrics, .. } = &*self.runner;
+        let archive = match store.strain(None, &[]).await {
+            Ok(strain) => strain.archive,
+            Err(error) => {
+                tracing::warn!(error = error.chain(), "nobody knows whether the write-ahead log is archived");
+                Reading::Hidden
+            }
+        };
+        let (failing, waiting, last_success) = match archive {
+            Reading::Seen(archive) => (Some(archive.is_failing), archive.waiting, archive.last_success),
+            Reading::Absent | Reading::Hidden => (None, None, None),
+        };
+        metrics.wal_archive(*backend, failing, waiting, last_success);
+        metrics.findings(*backend, Check::WalArchiving, Severity::Critical, failing.map(u64::from));
     }
 
     async fn look_at(&self, job: &'static str) -> Result<(), Error> {

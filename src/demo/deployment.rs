@@ -6,7 +6,7 @@ use std::time::Duration;
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 
-use super::cluster::Cluster;
+use crate::backup::cluster::Cluster;
 
 /// Where the application of a demo has its data.
 #[derive(Clone, Debug)]

@@ -3,7 +3,6 @@
 //!
 //! Only in builds with the feature `demo`.
 
-pub mod cluster;
 pub mod deployment;
 pub mod dynamodb;
 pub mod tables;

@@ -1,5 +1,7 @@
 //! The status page: complete without scripts, pictures or anything from elsewhere.
 
+mod backups;
+
 use chrono::{DateTime, SecondsFormat, Utc};
 use maud::{DOCTYPE, Markup, html};
 
@@ -93,6 +95,7 @@ pub(super) fn render(status: &Status, now: DateTime<Utc>) -> String {
                         div.cards { @for backend in &status.backends { (backend_card(backend, now)) } }
                         @if status.backends.is_empty() { p.none { "No backend is configured." } }
                     }
+                    (backups::section(&status.backups, now))
                     section aria-labelledby="jobs" {
                         h2 id="jobs" { "Jobs" }
                         @if status.jobs.is_empty() { p.none { "There are no jobs." } } @else { (job_table(&status.jobs, now)) }
@@ -194,6 +197,10 @@ fn job_row(job: &JobStatus, now: DateTime<Utc>) -> Markup {
             (Mark::idle("paused").text())
             small { "by " (paused.by) ", " (words::ago(paused.since, now)) }
             small { (job.schedule) }
+        } @else if let Some(node) = &job.only_on {
+            (Mark::idle("elsewhere").text())
+            small { "only on " (node) }
+            small { (job.schedule) }
         } @else if job.enabled { (job.schedule) } @else { (Mark::idle("disabled").text()) small { (job.schedule) } }
     };
     let next = job.next_run.map_or_else(|| nothing("none"), |at| moment(at, now, &words::until(at, now)));
@@ -225,7 +232,7 @@ fn running(run: &Run, position: Option<Position>, now: DateTime<Utc>) -> Markup 
         @match position {
             Some(position) => (far(&position)),
             // Another replica runs it, and tells its counts from time to time.
-            None => small { (words::number(run.report.deleted)) " deleted" },
+            None => @if run.report.backups.is_none() { small { (words::number(run.report.deleted)) " deleted" } },
         }
         small { "by " (run.holder) }
     }
@@ -249,11 +256,10 @@ fn ended(run: &Run, now: DateTime<Utc>) -> Markup {
     html! {
         (Mark::of(run.outcome).text())
         @if let Some(seconds) = run.seconds() { " " span.whole { (word) (words::elapsed(seconds)) } }
-        small {
-            (words::number(run.report.deleted)) " deleted"
-            @if run.report.more { ", more to do" }
-            @if let Some(at) = run.finished_at { " · " (words::ago(at, now)) }
+        @if let Some(backups) = &run.report.backups { (backups::run(backups)) } @else {
+            small { (words::number(run.report.deleted)) " deleted" @if run.report.more { ", more to do" } }
         }
+        @if let Some(at) = run.finished_at { small { (words::ago(at, now)) } }
         @if let Some(error) = &run.error { small.problem { (prose(error)) } }
     }
 }
@@ -294,7 +300,9 @@ fn icon(ready: bool) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::backup::{Counts, Damage, DrillResult, Finder, Form, Kind, Ledger, Level, Line};
     use crate::model::BackendKind;
+    use crate::runner::BackupStatus;
     use crate::storage::{Backlog, Paused};
     use crate::work::{Report, Trigger};
 
@@ -340,6 +348,7 @@ mod tests {
                 job: "ttl_cleanup",
                 backend: BackendKind::Postgresql,
                 enabled: true,
+                only_on: None,
                 schedule: HOSTILE.to_owned(),
                 paused: Some(Paused { by: HOSTILE.to_owned(), since: now() }),
                 next_run: Some(now() + chrono::Duration::seconds(192)),
@@ -348,7 +357,47 @@ mod tests {
                 last_run: Some(run(Some(Outcome::Partial))),
                 last_success: Some(now() - chrono::Duration::days(2)),
             }],
+            backups: vec![BackupStatus {
+                backend: BackendKind::Postgresql,
+                place: HOSTILE.to_owned(),
+                problem: Some(HOSTILE.to_owned()),
+                ledger: Some(ledger()),
+                looked_at: Some(now() - chrono::Duration::seconds(192)),
+            }],
         }
+    }
+
+    fn ledger() -> Ledger {
+        let drill = DrillResult {
+            at: now() - chrono::Duration::days(6),
+            restore_seconds: 27.0,
+            data_age_seconds: 3_700.0,
+            rows: 1_234_567,
+            compared: true,
+            note: None,
+        };
+        let line = Line {
+            set: "20261122T093000Z-logical-3f2a91".parse().expect("an id"),
+            form: Some(Form::Logical),
+            taken_at: Some(now()),
+            size: Some(733 << 20),
+            files: Some(12),
+            rows: Some(1_234_567),
+            level: Level::Taken,
+            verified_at: None,
+            drill: None,
+            damage: Some(Damage { by: Finder::Verify, at: now(), what: HOSTILE.to_owned() }),
+            unreadable: None,
+        };
+        let kind = Kind {
+            form: Form::Logical,
+            counts: Counts { taken: 1, verified: 4, drilled: 2, damaged: 1 },
+            taken_at: None,
+            size: None,
+            verified_at: Some(now() - chrono::Duration::days(2)),
+            drill: Some(drill),
+        };
+        Ledger { kinds: vec![kind], last: Some(line) }
     }
 
     fn progress() -> Progress {
@@ -384,6 +433,13 @@ mod tests {
             "2026-11-20 10:30",
             "Up 3 d",
             "1.2.3",
+            "not to be seen",
+            "733.0 MiB",
+            "1,234,567 rows",
+            "restored in 27.0 s",
+            "data 1 h 1 m old",
+            "2 drilled, 4 verified, 1 taken",
+            "1 damaged",
             "href=\"/metrics\"",
             "href=\"/api/v1/status\"",
         ] {

@@ -45,6 +45,19 @@ pub(super) fn until(then: DateTime<Utc>, now: DateTime<Utc>) -> String {
     }
 }
 
+/// An amount of data in the largest unit of 1024 that it has one of: `733.0 MiB`.
+pub(super) fn size(bytes: u64) -> String {
+    let units = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
+    let (mut amount, mut unit) = (bytes as f64, None);
+    for larger in units.into_iter().take_while(|_| bytes >= 1024) {
+        if unit.is_some() && amount < 1024.0 {
+            break;
+        }
+        (amount, unit) = (amount / 1024.0, Some(larger));
+    }
+    unit.map_or_else(|| format!("{bytes} B"), |unit| format!("{amount:.1} {unit}"))
+}
+
 /// A number with its thousands apart: `1,234,567`.
 pub(super) fn number(number: u64) -> String {
     let digits = number.to_string();
@@ -99,6 +112,21 @@ mod tests {
         assert_eq!(until(at(0), now), "now");
         assert_eq!(until(at(-30), now), "now");
         assert_eq!(until(at(-90), now), "overdue by 1 m 30 s");
+    }
+
+    #[test]
+    fn amounts_have_the_unit_that_fits() {
+        for (bytes, words) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1.0 KiB"),
+            (1_048_575, "1024.0 KiB"),
+            (1 << 20, "1.0 MiB"),
+            (3 << 29, "1.5 GiB"),
+            (u64::MAX, "16.0 EiB"),
+        ] {
+            assert_eq!(size(bytes), words);
+        }
     }
 
     #[test]

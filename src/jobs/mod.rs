@@ -2,6 +2,8 @@
 //! whether to stop, and fills in a report; it never sees configuration files, the wall clock or
 //! signals.
 
+pub mod backup;
+pub mod backup_drill;
 pub mod diff_prune;
 pub mod findings;
 pub mod lookup_check;
@@ -20,13 +22,17 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use serde::{Deserialize, Serialize};
 
+use self::backup::BackupJob;
+use self::backup_drill::DrillJob;
 use self::diff_prune::DiffPrune;
 use self::lookup_check::LookupCheck;
 use self::orphan_scan::OrphanScan;
 use self::token_cleanup::TokenCleanup;
 use self::ttl_cleanup::TtlCleanup;
+use crate::backup::Workshop;
 use crate::metrics::Metrics;
 use crate::model::setting::Problem;
 use crate::model::{BackendKind, Table};
@@ -48,6 +54,10 @@ pub struct Settings {
     pub orphan_scan: orphan_scan::Settings,
     /// The table `[jobs.lookup_check]`.
     pub lookup_check: lookup_check::Settings,
+    /// The table `[jobs.backup]`.
+    pub backup: backup::Settings,
+    /// The table `[jobs.backup_drill]`.
+    pub backup_drill: backup_drill::Settings,
 }
 
 impl Settings {
@@ -59,18 +69,22 @@ impl Settings {
             (token_cleanup::NAME, self.token_cleanup.problems()),
             (orphan_scan::NAME, self.orphan_scan.problems()),
             (lookup_check::NAME, self.lookup_check.problems()),
+            (backup::NAME, self.backup.problems()),
+            (backup_drill::NAME, self.backup_drill.problems()),
         ];
         tables.into_iter().flat_map(|(table, found)| found.into_iter().map(|problem| problem.within(table))).collect()
     }
 
     /// When each of them runs, by name.
-    pub fn plans(&self) -> [(&'static str, Plan); 5] {
+    pub fn plans(&self) -> [(&'static str, Plan); 7] {
         [
             (ttl_cleanup::NAME, self.ttl_cleanup.plan()),
             (diff_prune::NAME, self.diff_prune.plan()),
             (token_cleanup::NAME, self.token_cleanup.plan()),
             (orphan_scan::NAME, self.orphan_scan.plan()),
             (lookup_check::NAME, self.lookup_check.plan()),
+            (backup::NAME, self.backup.plan()),
+            (backup_drill::NAME, self.backup_drill.plan()),
         ]
     }
 }
@@ -80,6 +94,8 @@ impl Settings {
 pub struct Plan {
     /// Whether its schedule starts it.
     pub enabled: bool,
+    /// The one host whose daemons run it, where that is another than this.
+    pub only_on: Option<String>,
     /// The schedule as it was written.
     pub schedule: String,
     /// How long a run may take.
@@ -90,6 +106,20 @@ pub struct Plan {
     pub retries: u32,
 }
 
+impl Plan {
+    /// The same, unless only another host may run it.
+    #[must_use]
+    pub fn only_on(self, node: Option<&str>) -> Self {
+        let only_on = node.filter(|_| self.enabled).map(str::to_owned);
+        Self { enabled: self.enabled && node.is_none(), only_on, ..self }
+    }
+
+    /// Whether a schedule starts it, here or on another host.
+    pub fn is_wanted(&self) -> bool {
+        self.enabled || self.only_on.is_some()
+    }
+}
+
 /// What a run is given.
 #[derive(Clone, Copy, Debug)]
 pub struct Workplace<'a> {
@@ -97,6 +127,8 @@ pub struct Workplace<'a> {
     pub backend: BackendKind,
     /// The lease it runs under; its writes carry the fence of it.
     pub lease: &'a Lease,
+    /// How long the lease holds without being renewed.
+    pub ttl: Duration,
     /// Asked between batches.
     pub stop: &'a Stop,
     /// Kept up to date for whoever watches.
@@ -157,7 +189,7 @@ pub trait Job: Send + Sync {
     async fn preview(&self, store: &dyn Store) -> storage::Result<Report>;
 }
 
-/// Every job on each of `backends`, in the order in which they are shown.
+/// Every job that works on rows, on each of `backends`, in the order in which they are shown.
 pub fn registry(settings: &Settings, throttle: &throttle::Settings, backends: &[Place]) -> Vec<Arc<dyn Job>> {
     let jobs = backends.iter().flat_map(|place| -> [Arc<dyn Job>; 5] {
         let throttle = || throttle.clone();
@@ -170,6 +202,14 @@ pub fn registry(settings: &Settings, throttle: &throttle::Settings, backends: &[
         ]
     });
     jobs.collect()
+}
+
+/// Every job that has to do with backups, of what is at `place`; days begin and end in `zone`.
+pub fn backups(settings: &Settings, shop: &Arc<Workshop>, zone: Tz, place: &Place) -> Vec<Arc<dyn Job>> {
+    vec![
+        Arc::new(BackupJob::new(settings.backup.clone(), Arc::clone(shop), zone, place.clone())),
+        Arc::new(DrillJob::new(settings.backup_drill.clone(), Arc::clone(shop), place.clone())),
+    ]
 }
 
 /// Where a job works, and how much it may use there.

@@ -7,13 +7,21 @@ use chrono::{DateTime, Utc};
 
 use super::json::{Text, Value, decimal};
 use super::row::{Attribute, Subscription, SubscriptionDiff, Trust};
-use super::{AttributeValue, Item, Record, Row, Source};
+use super::{AttributeValue, Item, Record, Row, Source, Table};
 
 /// A record by its verbatim source: equal for rows that one and the same backend could not tell
 /// apart. What is in no backend yet goes by its meaning.
 pub fn exact(record: &Record) -> Vec<u8> {
     let mut bytes = Bytes::new(record);
     bytes.source(record);
+    bytes.0
+}
+
+/// The same for a row of PostgreSQL by the texts of its columns.
+pub fn exact_columns(table: Table, columns: &[Option<&str>]) -> Vec<u8> {
+    let mut bytes = Bytes(Vec::new());
+    bytes.text(table.name());
+    bytes.columns(columns.iter().copied());
     bytes.0
 }
 
@@ -65,14 +73,7 @@ impl Bytes {
     fn source(&mut self, record: &Record) {
         match &record.source {
             Source::Postgresql(columns) => {
-                self.tag(b'P');
-                self.length(columns.len());
-                for column in columns {
-                    match column {
-                        Some(text) => self.text(text),
-                        None => self.nothing(),
-                    }
-                }
+                self.columns(columns.iter().map(Option::as_deref));
             }
             Source::Dynamodb(item) => {
                 self.tag(b'D');
@@ -82,6 +83,17 @@ impl Bytes {
                 Ok(row) => self.row(row),
                 Err(_) => self.nothing(),
             },
+        }
+    }
+
+    fn columns<'a>(&mut self, columns: impl ExactSizeIterator<Item = Option<&'a str>>) {
+        self.tag(b'P');
+        self.length(columns.len());
+        for column in columns {
+            match column {
+                Some(text) => self.text(text),
+                None => self.nothing(),
+            }
         }
     }
 

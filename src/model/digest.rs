@@ -87,6 +87,15 @@ impl Digest {
         self.buckets.entry(bucket_of(record.id())).or_default().add(row);
     }
 
+    /// Adds a row of PostgreSQL by the texts of its columns, which are in the order of
+    /// [`postgresql_columns`](super::layout::postgresql_columns). Only for exact digests; the same as
+    /// [`Digest::add`] of the record, without reading what the row means.
+    pub fn add_columns(&mut self, table: Table, id: &str, columns: &[Option<&str>]) {
+        debug_assert_eq!(self.kind, Kind::Exact);
+        let row = Bucket { count: 1, sum: short(blake3::hash(&canonical::exact_columns(table, columns))) };
+        self.buckets.entry(bucket_of(id)).or_default().add(row);
+    }
+
     /// Adds the rows of another digest, of other rows.
     pub fn merge(&mut self, other: &Self) -> Result<(), Incomparable> {
         self.comparable(other)?;

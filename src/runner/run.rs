@@ -250,12 +250,13 @@ impl Runner {
         let task = tokio::spawn({
             let (job, lease, own, progress) = (Arc::clone(job), lease.clone(), own.clone(), progress.clone());
             let (store, metrics) = (Arc::clone(&self.store), Arc::clone(&self.metrics));
-            let (backend, clocks) = (self.backend, self.clocks.clone());
+            let (backend, clocks, ttl) = (self.backend, self.clocks.clone(), self.lease.ttl.0);
             async move {
                 let mut report = Report { limits: job.limits(), ..Report::default() };
                 let at = Workplace {
                     backend,
                     lease: &lease,
+                    ttl,
                     stop: &own,
                     progress: &progress,
                     metrics: &metrics,
@@ -315,6 +316,8 @@ impl Runner {
             Ok(()) => Outcome::Succeeded,
         };
         let slot = match outcome {
+            // What was not done by its deadline is not done sooner the next time.
+            Outcome::Failed if report.stopped == Some(StopReason::Deadline) => SlotAfter::Done,
             Outcome::Failed if lease.attempts < retries => SlotAfter::Again(self.wait_before(lease.attempts)),
             Outcome::Partial if report.stopped == Some(StopReason::Shutdown) => SlotAfter::HandedOver,
             // What is lost again and again before it has done anything is not tried for ever.

@@ -6,6 +6,7 @@ use std::sync::{Arc, RwLock};
 use chrono::{DateTime, Utc};
 use serde::Serialize;
 
+use crate::backup::Ledger;
 use crate::model::BackendKind;
 use crate::storage::{Backlog, Paused};
 use crate::work::{Progress, Run};
@@ -25,6 +26,8 @@ pub struct Status {
     pub backends: Vec<BackendStatus>,
     /// The jobs, in the order of the registry.
     pub jobs: Vec<JobStatus>,
+    /// The backups, where a place for them is configured.
+    pub backups: Vec<BackupStatus>,
 }
 
 impl Status {
@@ -73,6 +76,9 @@ pub struct JobStatus {
     pub backend: BackendKind,
     /// Whether its schedule starts it.
     pub enabled: bool,
+    /// The one host whose daemons run it, where that is another than this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub only_on: Option<String>,
     /// Its schedule as it was written.
     pub schedule: String,
     /// Who has paused it, if somebody has.
@@ -87,6 +93,21 @@ pub struct JobStatus {
     pub last_run: Option<Run>,
     /// When it last succeeded.
     pub last_success: Option<DateTime<Utc>>,
+}
+
+/// The backups of one backend.
+#[derive(Clone, Debug, Serialize)]
+pub struct BackupStatus {
+    /// Which backend.
+    pub backend: BackendKind,
+    /// Where they are, without secrets.
+    pub place: String,
+    /// Why they could not be looked at last, if so; the rest is from before.
+    pub problem: Option<String>,
+    /// What was there when it was last looked at.
+    pub ledger: Option<Ledger>,
+    /// When that was.
+    pub looked_at: Option<DateTime<Utc>>,
 }
 
 /// The status that everybody shares. Reading never waits for a database.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use chrono::{DateTime, Utc};
 
 use super::Result;
 use crate::model::Table;
@@ -63,6 +64,8 @@ pub struct Archive {
     pub is_failing: bool,
     /// Files that are complete and not archived yet, where that can be told.
     pub waiting: Option<u64>,
+    /// When a file was last archived, if one ever was.
+    pub last_success: Option<DateTime<Utc>>,
 }
 
 /// What came of a vacuum.

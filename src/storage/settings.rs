@@ -6,6 +6,35 @@ use super::{dynamodb, postgres};
 use crate::model::setting::{self, Problem};
 use crate::model::{BackendKind, Indexing};
 
+/// Another place to restore, to drill or to move to: `[targets.<name>]`. It has the keys of the table of its
+/// backend.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "backend", rename_all = "lowercase")]
+pub enum Target {
+    /// On PostgreSQL.
+    Postgresql(postgres::Settings),
+    /// On DynamoDB.
+    Dynamodb(dynamodb::Settings),
+}
+
+impl Target {
+    /// On which backend it is.
+    pub fn backend(&self) -> BackendKind {
+        match self {
+            Self::Postgresql(_) => BackendKind::Postgresql,
+            Self::Dynamodb(_) => BackendKind::Dynamodb,
+        }
+    }
+
+    /// What is wrong with its values together.
+    pub fn problems(&self) -> Vec<Problem> {
+        match self {
+            Self::Postgresql(settings) => settings.problems(),
+            Self::Dynamodb(settings) => settings.problems(),
+        }
+    }
+}
+
 /// Which backends hold the deployment, and where they are.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

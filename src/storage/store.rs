@@ -15,7 +15,7 @@ use crate::metrics::Metrics;
 use crate::model::BackendKind;
 
 /// Everything that both backends can do, with the same meaning. What only one can do is on its own
-/// type.
+/// type, which [`Store::concrete`] shows.
 pub trait Store:
     Actors
     + Attributes
@@ -43,10 +43,30 @@ pub trait Store:
     + Watermarks
     + std::fmt::Debug
 {
+    /// The store as what it is.
+    fn concrete(&self) -> Concrete<'_>;
 }
 
-impl Store for Postgres {}
-impl Store for DynamoDb {}
+impl Store for Postgres {
+    fn concrete(&self) -> Concrete<'_> {
+        Concrete::Postgresql(self)
+    }
+}
+
+impl Store for DynamoDb {
+    fn concrete(&self) -> Concrete<'_> {
+        Concrete::Dynamodb(self)
+    }
+}
+
+/// A store as what it is.
+#[derive(Clone, Copy, Debug)]
+pub enum Concrete<'a> {
+    /// On PostgreSQL.
+    Postgresql(&'a Postgres),
+    /// On DynamoDB.
+    Dynamodb(&'a DynamoDb),
+}
 
 /// A store of either kind, as it is.
 #[derive(Clone, Debug)]

@@ -1,17 +1,18 @@
 //! A store as a whole: whether it is there, what state it is in, who it is.
 
+use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use chrono::{DateTime, Utc};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{Result, dynamodb, postgres};
 use crate::model::BackendKind;
 
 /// Who a deployment is, so that a clone is not taken for the original.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
     /// Random, made when the daemon first saw the deployment.
     pub id: Uuid,
@@ -20,8 +21,27 @@ pub struct Identity {
     pub home: Home,
 }
 
+impl Identity {
+    /// The identity of a deployment of which nothing but the id is known.
+    pub fn elsewhere(id: Uuid) -> Self {
+        Self { id, home: Home::Postgresql { system_identifier: 0, database: String::new() } }
+    }
+
+    /// Why nobody may act in its name where it really is at `home`, if so.
+    pub fn refusal(&self, home: &Home) -> Option<String> {
+        (self.home != *home).then(|| {
+            format!(
+                "this is deployment {}, which was first seen in {} and is in {home} now: if it was moved there, run \
+                 `actingweb-maintd doctor --adopt moved`; if it is a copy, `doctor --adopt copied` makes it a deployment \
+                 of its own",
+                self.id, self.home
+            )
+        })
+    }
+}
+
 /// Where a deployment is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Home {
     /// A database of a cluster.
@@ -40,6 +60,28 @@ pub enum Home {
         /// What the tables' names begin with.
         table_prefix: String,
     },
+}
+
+impl fmt::Display for Home {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Postgresql { system_identifier, database } => {
+                write!(f, "the database {database} of cluster {system_identifier}")
+            }
+            Self::Dynamodb { account, region, table_prefix } => {
+                write!(f, "the tables {table_prefix}_* of account {account} in {region}")
+            }
+        }
+    }
+}
+
+/// What became of a deployment that is not where it was first seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Adoption {
+    /// It was moved, and nothing is left where it was: it stays who it is.
+    Moved,
+    /// It is a copy, and the original lives on: it becomes somebody else.
+    Copied,
 }
 
 /// A store that is being restored or imported into, and that nothing may be deleted from.
@@ -139,6 +181,12 @@ pub trait Upkeep: Send + Sync {
 
     /// Who the deployment is; remembered now if nobody has asked before.
     async fn identity(&self) -> Result<Identity>;
+
+    /// Where it really is, as the store itself says: other than its identity has it in a copy, and after a move.
+    async fn home(&self) -> Result<Home>;
+
+    /// Writes down that the deployment belongs where it is.
+    async fn adopt(&self, how: Adoption) -> Result<Identity>;
 
     /// Whether it is being restored or imported into.
     async fn incomplete(&self) -> Result<Option<Incomplete>>;

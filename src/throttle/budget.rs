@@ -27,12 +27,12 @@ impl Budget {
     }
 
     /// How long to rest after something was read.
-    pub(super) fn for_reading(&self, units: f64) -> Duration {
+    pub fn for_reading(&self, units: f64) -> Duration {
         rest(self.read.as_ref(), units)
     }
 
     /// How long to rest after something was written.
-    pub(super) fn for_writing(&self, units: f64) -> Duration {
+    pub fn for_writing(&self, units: f64) -> Duration {
         rest(self.write.as_ref(), units)
     }
 }

@@ -1,6 +1,7 @@
 //! What it means to do something long: it can be asked to stop, it shows how far it is, and it
 //! ends in a report.
 
+mod backups;
 mod defect;
 mod diffs;
 mod findings;
@@ -10,6 +11,7 @@ mod run;
 mod slot;
 mod stop;
 
+pub use backups::{Backups, Drilled, Pruning};
 pub use defect::{Defect, Severity};
 pub use diffs::{Diffs, LeftAlone, LostDiffs};
 pub use findings::{Finding, Findings};

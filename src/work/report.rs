@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::work::{Defect, Diffs, Findings, StopReason};
+use crate::work::{Backups, Defect, Diffs, Findings, StopReason};
 
 /// The limits that a run worked under, by the names of the settings they come from, so that a
 /// report can be understood alone.
@@ -44,6 +44,9 @@ pub struct Report {
     /// What became of the changes of subscriptions; only of jobs that delete them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub diffs: Option<Diffs>,
+    /// What became of backups; only of jobs that make, prove or remove them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backups: Option<Box<Backups>>,
     /// What is wrong with how the deployment is set up; only of jobs that look at that.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub defects: Vec<Defect>,

@@ -2,6 +2,7 @@
 
 mod harness;
 
+mod backup;
 mod chaos;
 mod cli;
 mod config;

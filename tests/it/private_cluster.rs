@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actingweb_maintd::demo::cluster::{Cluster, Options};
+use actingweb_maintd::backup::cluster::{Cluster, Options};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,

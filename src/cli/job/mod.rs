@@ -1,5 +1,6 @@
 //! `job`: what runs, when it runs, what it did, and running it now.
 
+mod backups;
 mod history;
 mod pause;
 mod reasons;
@@ -176,12 +177,12 @@ async fn list(jobs: Vec<Arc<dyn Job>>, config: &Config, output: &Output) -> anyh
         rows.push([
             job.name().to_owned(),
             job.backend().to_string(),
-            match (plan.enabled, paused) {
-                (_, Some(_)) => "paused",
-                (true, None) => "yes",
-                (false, None) => "no",
-            }
-            .to_owned(),
+            match (plan.enabled, &plan.only_on, paused) {
+                (_, _, Some(_)) => "paused".to_owned(),
+                (true, _, None) => "yes".to_owned(),
+                (false, Some(node), None) => format!("on {node}"),
+                (false, None, None) => "no".to_owned(),
+            },
             plan.schedule,
             time(next),
             last.as_ref().map_or("never", outcome).to_owned(),

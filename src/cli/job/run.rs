@@ -9,7 +9,7 @@ use super::super::findings;
 use super::super::output::{Output, table};
 use super::super::progress::Bar;
 use super::super::{DONE, FAILED, REMAINS};
-use super::{outcome, reasons, time};
+use super::{backups, outcome, reasons, time};
 use crate::config::Config;
 use crate::daemon::{Parts, Signals};
 use crate::jobs::{Job, ttl_cleanup};
@@ -26,6 +26,9 @@ pub(in crate::cli) async fn preview(job: &Arc<dyn Job>, config: &Config, output:
     output.either(
         &json!({ "job": job.name(), "backend": job.backend(), "dry_run": true, "report": report }),
         || {
+            if let Some(backups) = &report.backups {
+                return backups::preview(backups);
+            }
             if report.findings.is_some() {
                 return format!("{remarks}\nNothing was changed.\n");
             }
@@ -118,6 +121,9 @@ pub(in crate::cli) async fn run(job: &Arc<dyn Job>, config: &Config) -> anyhow::
 
 /// A run for people.
 pub(in crate::cli) fn summary(run: &Run) -> String {
+    if let Some(backups) = &run.report.backups {
+        return backups::summary(run, backups) + &defects(&run.report);
+    }
     let Report { examined, deleted, skipped, batches, cutoff, more, stopped, trouble, .. } = &run.report;
     let mut text = table(
         ["run", &run.run_id.to_string()],

@@ -17,10 +17,10 @@ use crate::model::{Table, layout};
 use crate::storage::{ErrorKind, Result};
 
 /// How long a table may take to be made. It takes seconds.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(super) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// How often it is asked whether it is.
-const POLL: Duration = Duration::from_millis(250);
+pub(super) const POLL: Duration = Duration::from_millis(250);
 
 impl DynamoDb {
     /// Makes what is missing of the daemon's own table, and with `application` the application's

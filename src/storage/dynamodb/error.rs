@@ -143,7 +143,12 @@ where
             | "TransactionCanceledException"
             | "ReplicatedWriteConflictException" => ErrorKind::Conflict,
             "ResourceNotFoundException" | "TableNotFoundException" => ErrorKind::Schema,
-            "ResourceInUseException" => ErrorKind::Unavailable,
+            // Tables and backups have their own limits of how many are made at the same time.
+            "LimitExceededException" => ErrorKind::Throttled,
+            "ResourceInUseException"
+            | "TableInUseException"
+            | "BackupInUseException"
+            | "ContinuousBackupsUnavailableException" => ErrorKind::Unavailable,
             "ItemCollectionSizeLimitExceededException" => ErrorKind::Limit,
             // An item can also become too large by what is added to it, and a table may have an
             // index that is not expected: only the server knows.

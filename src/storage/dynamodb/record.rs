@@ -30,7 +30,7 @@ pub(super) trait Stored: Sized + Send {
 }
 
 /// The record of an item.
-pub(super) fn record(table: Table, item: Item) -> Record {
+pub fn record(table: Table, item: Item) -> Record {
     let fields = Fields::of(table, &item);
     let meaning = match table {
         Table::Actors => Actor::read(fields).map(Row::Actor),

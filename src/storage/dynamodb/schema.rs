@@ -231,7 +231,7 @@ pub(super) fn is_on(ttl: &TimeToLiveDescription) -> bool {
     matches!(ttl.time_to_live_status(), Some(TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling))
 }
 
-fn has_key(schema: &[KeySchemaElement], (hash, range): (&str, Option<&str>)) -> bool {
+pub(super) fn has_key(schema: &[KeySchemaElement], (hash, range): (&str, Option<&str>)) -> bool {
     let part =
         |r#type: &KeyType| schema.iter().find(|part| part.key_type() == r#type).map(KeySchemaElement::attribute_name);
     part(&KeyType::Hash) == Some(hash) && part(&KeyType::Range) == range

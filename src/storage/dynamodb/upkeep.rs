@@ -11,7 +11,7 @@ use super::own::{Condition, Fields, Item, Tries, key, text, time};
 use super::sweep::LABEL;
 use super::{DynamoDb, Op};
 use crate::model::{BackendKind, Table};
-use crate::storage::{Applied, Error, ErrorKind, Home, Identity, Incomplete, Result, SchemaStatus, Upkeep};
+use crate::storage::{Adoption, Applied, Error, ErrorKind, Home, Identity, Incomplete, Result, SchemaStatus, Upkeep};
 
 /// Where the items about the deployment are.
 const DEPLOYMENT: &str = "deployment";
@@ -68,26 +68,35 @@ impl Upkeep for DynamoDb {
             if let Some(item) = self.own_item(at.clone(), OP).await? {
                 return read_identity(&item, OP);
             }
-            let request = self.clients().await.work.describe_table().table_name(self.own_table());
-            let answer = self.send(OP, request.send()).await?.op(OP).map_err(|error| self.with_remedy(error))?;
-            let arn = answer.table().and_then(|table| table.table_arn()).unwrap_or_default();
-            // arn:aws:dynamodb:REGION:ACCOUNT:table/NAME; emulators have words of their own there.
-            let part = |index| arn.split(':').nth(index).unwrap_or_default();
-            let mut item = at.clone();
-            for (name, value) in [
-                ("id", Uuid::new_v4().to_string().as_str()),
-                ("region", part(3)),
-                ("account", part(4)),
-                ("table_prefix", self.settings.table_prefix.as_str()),
-            ] {
-                item.insert(name.to_owned(), text(value));
-            }
-            item.insert("created_at".to_owned(), time(self.now()));
-            self.put_own(item, Condition::absent(), OP).await?;
+            let identity = Identity { id: Uuid::new_v4(), home: self.real_home(OP).await? };
+            self.put_own(self.written_identity(&identity), Condition::absent(), OP).await?;
             // It is somebody else's, perhaps.
             let item = self.own_item(at, OP).await?;
             let item = item.ok_or_else(|| refused(OP, ErrorKind::Conflict, "somebody has just deleted it"))?;
             read_identity(&item, OP)
+        })
+        .await
+    }
+
+    async fn home(&self) -> Result<Home> {
+        const OP: Op = Op { name: "home", phrase: "ask where the deployment is" };
+        self.measured(OP, self.real_home(OP)).await
+    }
+
+    async fn adopt(&self, how: Adoption) -> Result<Identity> {
+        const OP: Op = Op { name: "adopt", phrase: "write down where the deployment is" };
+        let Identity { id, .. } = self.identity().await?;
+        self.measured(OP, async {
+            let adopted = match how {
+                Adoption::Moved => id,
+                Adoption::Copied => Uuid::new_v4(),
+            };
+            let identity = Identity { id: adopted, home: self.real_home(OP).await? };
+            let unchanged = Condition::holds("id = :id", [(":id", text(id.to_string()))]);
+            if self.put_own(self.written_identity(&identity), unchanged, OP).await? {
+                return Ok(identity);
+            }
+            Err(refused(OP, ErrorKind::Conflict, "somebody else has just adopted it"))
         })
         .await
     }
@@ -146,6 +155,27 @@ impl Upkeep for DynamoDb {
 }
 
 impl DynamoDb {
+    async fn real_home(&self, op: Op) -> Result<Home> {
+        let request = self.clients().await.work.describe_table().table_name(self.own_table());
+        let answer = self.send(op, request.send()).await?.op(op).map_err(|error| self.with_remedy(error))?;
+        let arn = answer.table().and_then(|table| table.table_arn()).unwrap_or_default();
+        // arn:aws:dynamodb:REGION:ACCOUNT:table/NAME; emulators have words of their own there.
+        let part = |index| arn.split(':').nth(index).unwrap_or_default().to_owned();
+        Ok(Home::Dynamodb { account: part(4), region: part(3), table_prefix: self.settings.table_prefix.clone() })
+    }
+
+    fn written_identity(&self, identity: &Identity) -> Item {
+        let mut item = key(DEPLOYMENT, "identity");
+        item.insert("id".to_owned(), text(identity.id.to_string()));
+        if let Home::Dynamodb { account, region, table_prefix } = &identity.home {
+            for (name, value) in [("account", account), ("region", region), ("table_prefix", table_prefix)] {
+                item.insert(name.to_owned(), text(value));
+            }
+        }
+        item.insert("created_at".to_owned(), time(self.now()));
+        item
+    }
+
     async fn read_incomplete(&self, op: Op) -> Result<Option<Incomplete>> {
         let item = self.own_item(key(DEPLOYMENT, "incomplete"), op).await?;
         let read = |item: Item| {

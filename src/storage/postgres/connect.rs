@@ -24,7 +24,12 @@ const SUSPICIOUS_AFTER: Duration = Duration::from_secs(30);
 
 /// How to log in to a database: an address and, if there is one, a password.
 #[derive(Clone)]
-pub struct Login(pub(super) PgConnectOptions);
+pub struct Login {
+    /// The usual way, through a pooler perhaps.
+    pub(super) usual: PgConnectOptions,
+    /// The way past it.
+    pub(super) direct: PgConnectOptions,
+}
 
 impl Login {
     /// As `settings` say. Without a password in them, `~/.pgpass` is read.
@@ -33,7 +38,8 @@ impl Login {
     ///
     /// When the settings cannot be made into connection options.
     pub fn new(settings: &Settings) -> Result<Self> {
-        options(settings).op(Op { name: "connect", phrase: "read the connection settings" }).map(Self)
+        const OP: Op = Op { name: "connect", phrase: "read the connection settings" };
+        Ok(Self { usual: options(settings).op(OP)?, direct: options(&settings.past_the_pooler()).op(OP)? })
     }
 }
 
@@ -95,12 +101,12 @@ pub(super) fn pool(settings: &Settings, login: Login) -> PgPool {
         .max_connections(connections(settings.pool.max_size.get() - 1))
         .acquire_timeout(settings.pool.timeout.0)
         .asked_before_use()
-        .connect_lazy_with(login.0)
+        .connect_lazy_with(login.usual)
 }
 
 /// A pool of one connection. Whoever asks for it waits for `patience` at most.
 pub(super) fn reserved(patience: Duration, login: Login) -> PgPool {
-    PgPoolOptions::new().max_connections(1).acquire_timeout(patience).asked_before_use().connect_lazy_with(login.0)
+    PgPoolOptions::new().max_connections(1).acquire_timeout(patience).asked_before_use().connect_lazy_with(login.usual)
 }
 
 /// How connections that may be half-open are found out.
@@ -124,9 +130,14 @@ impl AskedBeforeUse for PgPoolOptions {
 
 /// Connects once without the pool. A pool only says that it waited too long; this says why.
 pub(super) async fn probe(options: &PgConnectOptions) -> Result<(), sqlx::Error> {
+    // Closing politely could hang as well; dropping closes the socket.
+    alone(options).await.map(drop)
+}
+
+/// A connection that belongs to no pool.
+pub(super) async fn alone(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
     match within(PROBE, PgConnection::connect_with(options)).await {
-        // Closing politely could hang as well; dropping closes the socket.
-        Some(connected) => connected.map(drop),
+        Some(connected) => connected,
         None => Err(sqlx::Error::Io(std::io::Error::new(
             std::io::ErrorKind::TimedOut,
             format!("the server did not answer within {} seconds", PROBE.as_secs()),

@@ -12,6 +12,7 @@ mod bucket_walk;
 mod bulk;
 mod cancel;
 mod connect;
+mod copied;
 mod error;
 mod fenced;
 mod identity;
@@ -27,12 +28,15 @@ mod removals;
 mod rows;
 mod runs;
 mod schema;
+mod scratch;
 mod settings;
 mod sightings;
 mod slots;
+mod snapshot;
 mod statements;
 mod subscription_diffs;
 mod subscriptions;
+mod survey;
 mod suspensions;
 mod sweep;
 mod transaction;
@@ -41,19 +45,22 @@ mod upkeep;
 mod watermarks;
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures_util::future::join;
-use sqlx::postgres::{PgArguments, PgPool, PgRow, Postgres as Driver};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgPool, PgRow, Postgres as Driver};
 use sqlx::query::Query;
 use sqlx::{Row, SqlSafeStr};
 use tokio::sync::{Mutex, OnceCell};
 
 pub use connect::Login;
 pub use schema::{Applied, SchemaStatus};
-pub use settings::{PoolSettings, Settings, SslMode};
+pub use scratch::Site;
+pub use settings::{Direct, PoolSettings, Settings, SslMode};
+pub use snapshot::{Origin, Snapshot};
+pub use survey::{Replication, make_schema};
 
 use self::error::{Context, no_connection, refused};
 use self::statements::{Bounds, Statements};
@@ -81,6 +88,8 @@ pub struct Postgres {
     pool: PgPool,
     /// One connection that is kept for what cannot wait for the others: keeping leases.
     reserved: PgPool,
+    /// How to connect past a pooler.
+    direct: std::sync::Mutex<PgConnectOptions>,
     /// What can be cancelled.
     open: List,
     /// Whether the server answered when it was last asked for a transaction.
@@ -158,6 +167,7 @@ impl Postgres {
         );
         let login = Login::new(&settings)?;
         let pool = connect::pool(&settings, login.clone());
+        let direct = std::sync::Mutex::new(login.direct.clone());
         let reserved = connect::reserved(lease / 4, login);
         let lease = u64::try_from(lease.as_millis()).unwrap_or(u64::MAX);
         let bounds = Bounds { statement: lease / 2, lock: lease / 4, idle: lease / 4 };
@@ -169,6 +179,7 @@ impl Postgres {
             settings,
             pool,
             reserved,
+            direct,
             open,
             answers,
             may_list_archive,
@@ -227,8 +238,9 @@ impl Postgres {
     /// Makes new connections with `login`. Those that there are live on: the server asked them for a
     /// password when they began.
     pub fn log_in_with(&self, login: Login) {
-        self.reserved.set_connect_options(login.0.clone());
-        self.pool.set_connect_options(login.0);
+        self.reserved.set_connect_options(login.usual.clone());
+        self.pool.set_connect_options(login.usual);
+        *self.direct.lock().unwrap_or_else(PoisonError::into_inner) = login.direct;
     }
 
     /// Where the store is, for people: no secrets.
@@ -337,6 +349,15 @@ impl Postgres {
             Ok(Arc::new(Place { schema, statements, has_lookup }))
         });
         place.await.cloned()
+    }
+
+    /// The schema that the application's tables are in, or would be.
+    ///
+    /// # Errors
+    ///
+    /// When the server has to be asked and does not answer.
+    pub async fn schema_name(&self) -> Result<String> {
+        Ok(self.place().await?.schema.clone())
     }
 
     /// The schema in which an unqualified name finds the application's tables.

@@ -40,6 +40,8 @@ pub struct Settings {
     pub accept_revisions: Vec<String>,
     /// The connection pool.
     pub pool: PoolSettings,
+    /// The way past a pooler.
+    pub direct: Direct,
 }
 
 impl Default for Settings {
@@ -57,8 +59,19 @@ impl Default for Settings {
             statement_cache: false,
             accept_revisions: Vec::new(),
             pool: PoolSettings::default(),
+            direct: Direct::default(),
         }
     }
+}
+
+/// The table `[storage.postgresql.direct]`: the server itself, where [`Settings::host`] is a pooler.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Direct {
+    /// Its host; none if it is the same.
+    pub host: Option<String>,
+    /// Its port; none if it is the same.
+    pub port: Option<Bounded<1, 65535>>,
 }
 
 /// The table `[storage.postgresql.pool]`.
@@ -104,6 +117,13 @@ impl fmt::Display for SslMode {
 }
 
 impl Settings {
+    /// The same database past the pooler, if one is named.
+    #[must_use]
+    pub fn past_the_pooler(&self) -> Self {
+        let Direct { host, port } = self.direct.clone();
+        Self { host: host.unwrap_or_else(|| self.host.clone()), port: port.unwrap_or(self.port), ..self.clone() }
+    }
+
     /// What is wrong with these values together.
     pub fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();

@@ -9,7 +9,7 @@ use sqlx::postgres::PgRow;
 use super::error::Context;
 use super::{Op, Postgres};
 use crate::model::BackendKind;
-use crate::storage::{Applied, Identity, Incomplete, Result, SchemaStatus, Upkeep};
+use crate::storage::{Adoption, Applied, Home, Identity, Incomplete, Result, SchemaStatus, Upkeep};
 
 #[async_trait]
 impl Upkeep for Postgres {
@@ -39,6 +39,14 @@ impl Upkeep for Postgres {
 
     async fn identity(&self) -> Result<Identity> {
         self.read_identity().await
+    }
+
+    async fn home(&self) -> Result<Home> {
+        self.read_home().await
+    }
+
+    async fn adopt(&self, how: Adoption) -> Result<Identity> {
+        self.adopt_here(how).await
     }
 
     async fn incomplete(&self) -> Result<Option<Incomplete>> {

@@ -10,7 +10,7 @@ fn lag(seconds: u64, mebibytes: u64) -> Strain {
 }
 
 fn archive(is_failing: bool, waiting: Option<u64>) -> Strain {
-    Strain { archive: Reading::Seen(Archive { is_failing, waiting }), ..Strain::default() }
+    Strain { archive: Reading::Seen(Archive { is_failing, waiting, last_success: None }), ..Strain::default() }
 }
 
 /// The first letter of the verdict, and its reason.

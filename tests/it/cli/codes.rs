@@ -35,7 +35,7 @@ fn a_job_that_does_not_exist_is_64_and_those_that_do_are_named() {
     for arguments in [&["job", "run", "ttl_cleenup"] as &[&str], &["job", "next", "x"], &["job", "history", "x"]] {
         let Output { code, stderr, .. } = nowhere().run(arguments);
         assert_eq!(code, 64, "{arguments:?}: {stderr}");
-        assert!(stderr.contains("the jobs are: diff_prune, lookup_check, "), "{stderr}");
+        assert!(stderr.contains("the jobs are: backup, backup_drill, diff_prune, lookup_check, "), "{stderr}");
     }
 }
 

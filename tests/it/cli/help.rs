@@ -24,6 +24,13 @@ fn every_help_text_is_as_it_was_looked_at() {
         "orphan delete",
         "lookup",
         "lookup check",
+        "backup",
+        "backup create",
+        "backup list",
+        "backup verify",
+        "backup drill",
+        "backup restore",
+        "backup prune",
     ] {
         let arguments: Vec<&str> = command.split_whitespace().chain(["--help"]).collect();
         let Output { code, stdout, stderr } = Maintd::bare().run(&arguments);

@@ -2,6 +2,7 @@
 
 mod codes;
 mod config;
+mod doctor;
 mod help;
 mod job;
 mod pipes;

@@ -85,7 +85,18 @@ fn the_example_names_every_key_and_no_other() {
     assert_eq!(
         without.into_iter().collect::<Vec<_>>(),
         [
+            "backup.bin_dir",
+            "backup.bucket.endpoint_url",
+            "backup.bucket.region",
+            "backup.drill.target",
+            "backup.dynamodb.export_bucket",
+            "backup.encryption.identity_file",
+            "backup.node",
+            "backup.postgresql.tool.name",
+            "backup.where",
             "deployment.name",
+            "jobs.backup.window",
+            "jobs.backup_drill.window",
             "jobs.diff_prune.archive",
             "jobs.diff_prune.max_age",
             "jobs.diff_prune.window",
@@ -95,6 +106,8 @@ fn the_example_names_every_key_and_no_other() {
             "jobs.ttl_cleanup.window",
             "storage.backends",
             "storage.dynamodb.endpoint_url",
+            "storage.postgresql.direct.host",
+            "storage.postgresql.direct.port",
             "storage.postgresql.password",
             "storage.postgresql.password_file",
             "storage.postgresql.sslrootcert",
@@ -127,10 +140,16 @@ fn the_example_as_it_is_changes_nothing() {
 
 #[test]
 fn the_examples_without_a_default_can_be_used() {
-    let text = config::EXAMPLE.replace("# e.g. ", "").replace("/run/secrets/actingweb-maintd", "DIR/pw");
+    // With the target that the example of the drill names.
+    let text = config::EXAMPLE.replace("# e.g. ", "").replace("#     ", "");
+    let text = text.replace("/run/secrets/actingweb-maintd", "DIR/pw").replace("/run/secrets/drill", "DIR/pw");
+    let text = text.replace("/run/secrets/age-identity", "DIR/key");
     let text = text.replace("password = ", "#password = ").replace("/etc/ssl/certs/postgresql.pem", "DIR/ca.pem");
     let setup = Setup::new().with_file("ca.pem", b"-----BEGIN CERTIFICATE-----", 0o600).with_file("pw", b"x", 0o600);
-    assert_eq!(setup.file(&text).loaded().origins.len(), example_keys().1.len());
+    let setup = setup.with_file("key", b"AGE-SECRET-KEY-1...", 0o600);
+    let origins = setup.file(&text).loaded().origins;
+    let of_targets = origins.keys().filter(|key| key.starts_with("targets.drill.")).count();
+    assert_eq!((origins.len() - of_targets, of_targets), (example_keys().1.len(), 6));
 }
 
 #[test]

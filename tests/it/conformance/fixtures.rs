@@ -38,7 +38,7 @@ pub(super) fn shuffled() -> Vec<&'static str> {
     names
 }
 
-pub(super) fn actor(id: &str) -> Actor {
+pub(crate) fn actor(id: &str) -> Actor {
     Actor {
         id: id.to_owned(),
         creator: format!("creator of {id}"),

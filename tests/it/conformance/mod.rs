@@ -8,7 +8,7 @@ mod attribute_swaps;
 mod attributes;
 mod bucket_walk;
 mod bulk;
-mod fixtures;
+pub(crate) mod fixtures;
 mod found_by_value;
 mod generated;
 mod lookup;
@@ -18,7 +18,7 @@ mod peer_trustees;
 mod properties;
 mod races;
 mod removals;
-mod strategies;
+pub(crate) mod strategies;
 mod subscription_diffs;
 mod subscriptions;
 mod suspensions;
@@ -26,7 +26,7 @@ mod sweep;
 mod trusts;
 mod upkeep;
 mod values;
-mod verbatim;
+pub(crate) mod verbatim;
 mod watermarks;
 
 /// Makes a test of each check on each backend. A check that is not named here is unused, which the
@@ -248,6 +248,7 @@ on_each_backend! {
         it_is_there_and_current
         applying_again_changes_nothing
         a_deployment_has_one_identity
+        a_deployment_is_at_home_until_it_is_adopted_elsewhere
         a_mark_stays_until_it_is_taken_back
         it_can_be_asked_to_hurry_and_to_end
     }

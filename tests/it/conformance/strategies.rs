@@ -198,7 +198,7 @@ pub(super) fn suspension(on: Option<BackendKind>) -> BoxedStrategy<Suspension> {
 
 /// Rows of one table, all but the look-up table, each under a key of its own. `on` none, they fit
 /// every backend.
-pub(super) fn rows_of_each_table(on: Option<BackendKind>, count: usize) -> Vec<Vec<Row>> {
+pub(crate) fn rows_of_each_table(on: Option<BackendKind>, count: usize) -> Vec<Vec<Row>> {
     let each = [
         actor(on).prop_map(Row::Actor).boxed(),
         property(on).prop_map(Row::Property).boxed(),

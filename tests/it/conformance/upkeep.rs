@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actingweb_maintd::model::{BackendKind, Table};
-use actingweb_maintd::storage::{Applied, Home, SchemaStatus, Store};
+use actingweb_maintd::storage::{Adoption, Applied, Home, SchemaStatus, Store};
 
 use super::fixtures::{actor, state};
 
@@ -54,6 +54,16 @@ pub(super) async fn a_deployment_has_one_identity(store: &dyn Store) {
         }
         (backend, home) => panic!("{backend} says {home:?}"),
     }
+}
+
+pub(super) async fn a_deployment_is_at_home_until_it_is_adopted_elsewhere(store: &dyn Store) {
+    let first = store.identity().await.unwrap();
+    assert_eq!(first.refusal(&store.home().await.unwrap()), None);
+    assert_eq!(store.adopt(Adoption::Moved).await.unwrap(), first);
+    let other = store.adopt(Adoption::Copied).await.unwrap();
+    assert_ne!(other.id, first.id);
+    assert_eq!(other.home, first.home);
+    assert_eq!(store.identity().await.unwrap(), other);
 }
 
 pub(super) async fn a_mark_stays_until_it_is_taken_back(store: &dyn Store) {

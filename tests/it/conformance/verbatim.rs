@@ -21,7 +21,7 @@ fn item(attributes: &[(&str, AttributeValue)]) -> Item {
 }
 
 /// Items that the library would not write, and some that it cannot read.
-fn strange_items() -> Vec<(Table, Item)> {
+pub(crate) fn strange_items() -> Vec<(Table, Item)> {
     let n = |digits: &str| AttributeValue::N(digits.to_owned());
     let attribute = |name: &str, data: &str| {
         vec![

@@ -1,3 +1,4 @@
+mod alerts;
 mod aws;
 mod kubernetes;
 mod notify;

@@ -115,6 +115,7 @@ fn version_of_systemd() -> u32 {
 fn systemd_has_nothing_to_say_against_the_unit() {
     assert_eq!(Copy::new(|unit| unit).complaints(), "");
     assert_eq!(Copy::new(|unit| unit).with("password.conf").complaints(), "");
+    assert_eq!(Copy::new(|unit| unit).with("backup.conf").complaints(), "");
     if version_of_systemd() >= 253 {
         assert_eq!(Copy::new(|unit| unit).with("password.conf").with("notify-reload.conf").complaints(), "");
     }

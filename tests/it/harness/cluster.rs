@@ -2,7 +2,7 @@
 
 use std::{env, path::PathBuf, sync::OnceLock, thread};
 
-use actingweb_maintd::demo::cluster::{Cluster, Options};
+use actingweb_maintd::backup::cluster::{Cluster, Options};
 use sqlx::{
     AssertSqlSafe, Connection, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions, PgSslMode},
@@ -86,6 +86,12 @@ impl TestDb {
     /// A database with nothing in it.
     pub(crate) async fn empty() -> Self {
         Self::copy("template0").await
+    }
+
+    /// A copy of this database, as somebody makes one who wants another to play with. Nobody may be connected.
+    pub(crate) async fn clone(&self) -> Self {
+        self.pool.close().await;
+        Self::copy(&self.name).await
     }
 
     async fn copy(template: &str) -> Self {

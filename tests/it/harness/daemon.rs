@@ -124,7 +124,8 @@ impl Maintd {
         self.launch(&["run"])
     }
 
-    fn launch(mut self, arguments: &[&str]) -> Daemon {
+    /// Starts something with these arguments, and returns at once.
+    pub(crate) fn launch(mut self, arguments: &[&str]) -> Daemon {
         // The port is the system's choice, and told in the log.
         self.command.args(arguments).env("MAINTD_HTTP__LISTEN", "127.0.0.1:0");
         self.spawn()

@@ -47,7 +47,7 @@ impl Ministack {
             // It listens everywhere unless it is told not to, and offers much that nobody needs here.
             .env("BIND_HOST", "127.0.0.1")
             .env("GATEWAY_PORT", port.to_string())
-            .env("SERVICES", "dynamodb")
+            .env("SERVICES", "dynamodb,s3")
             .env("IOT_MTLS_ENABLED", "0")
             .env("SFTP_ENABLED", "0")
             .env("AUTH", "false")

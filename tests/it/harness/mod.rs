@@ -1,5 +1,6 @@
 //! What the tests stand on: databases, the Python library, and the tools that they run.
 
+pub(crate) mod backups;
 pub(crate) mod clock;
 pub(crate) mod cluster;
 pub(crate) mod daemon;
@@ -14,8 +15,10 @@ pub(crate) mod proxy;
 pub(crate) mod python;
 pub(crate) mod replica;
 pub(crate) mod runner;
+pub(crate) mod s3;
 pub(crate) mod seeds;
 pub(crate) mod service_manager;
+pub(crate) mod sets;
 pub(crate) mod store;
 pub(crate) mod tools;
 pub(crate) mod witness;

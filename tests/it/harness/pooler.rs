@@ -1,4 +1,4 @@
-//! PgBouncer in transaction mode, in front of the test server.
+//! PgBouncer, mostly in transaction mode, in front of the test server.
 
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
@@ -23,6 +23,11 @@ pub(crate) struct Pooler {
 impl Pooler {
     /// A pooler with `connections` to the server of `db`.
     pub(crate) fn start(db: &TestDb, connections: u16) -> Self {
+        Self::in_mode("transaction", db, connections)
+    }
+
+    /// One that lends out its connections in another way.
+    pub(crate) fn in_mode(mode: &str, db: &TestDb, connections: u16) -> Self {
         let dir = tempfile::Builder::new().prefix("pgbouncer").tempdir().expect("a directory");
         let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port();
         let users = dir.path().join("users.txt");
@@ -30,7 +35,7 @@ impl Pooler {
         let config = dir.path().join("pgbouncer.ini");
         let text = format!(
             "[databases]\n* = user=postgres host={} port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
-             unix_socket_dir =\nauth_type = any\nauth_file = {}\npool_mode = transaction\n\
+             unix_socket_dir =\nauth_type = any\nauth_file = {}\npool_mode = {mode}\n\
              default_pool_size = {connections}\nmax_client_conn = 200\n",
             db.host(),
             db.port(),

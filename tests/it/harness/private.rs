@@ -1,6 +1,6 @@
 //! A server of a test's own, for what would disturb the others: settings, restarts, passwords.
 
-use actingweb_maintd::demo::cluster::{Cluster, Options};
+use actingweb_maintd::backup::cluster::{Cluster, Options};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 

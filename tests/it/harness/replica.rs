@@ -1,6 +1,6 @@
 //! A streaming replica of a test's own server, which can be made to stand still.
 
-use actingweb_maintd::demo::cluster::{Cluster, Options};
+use actingweb_maintd::backup::cluster::{Cluster, Options};
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
 
@@ -10,7 +10,7 @@ use super::private::{Private, blocking};
 #[derive(Debug)]
 pub(crate) struct Replica {
     /// Gone with this value.
-    _cluster: Cluster,
+    cluster: Cluster,
     pool: PgPool,
 }
 
@@ -26,7 +26,32 @@ impl Replica {
             .username(cluster.superuser())
             .database("postgres")
             .ssl_mode(PgSslMode::Disable);
-        Self { _cluster: cluster, pool: PgPoolOptions::new().max_connections(1).connect_lazy_with(connect) }
+        Self { cluster, pool: PgPoolOptions::new().max_connections(1).connect_lazy_with(connect) }
+    }
+
+    /// Where it listens.
+    pub(crate) fn port(&self) -> u16 {
+        self.cluster.port()
+    }
+
+    /// Waits until it has replayed what its primary has written.
+    pub(crate) async fn catches_up(&self, primary: &Private) {
+        let written: String = sqlx::query_scalar("SELECT pg_current_wal_lsn()::text")
+            .fetch_one(primary.pool())
+            .await
+            .expect("the place in the log");
+        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+        let is_there = async || {
+            sqlx::query_scalar::<_, bool>("SELECT pg_last_wal_replay_lsn() >= $1::text::pg_lsn")
+                .bind(&written)
+                .fetch_one(&self.pool)
+                .await
+                .expect("asking the replica")
+        };
+        while !is_there().await {
+            assert!(std::time::Instant::now() < deadline, "the replica does not catch up");
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
     }
 
     /// Receives from now on, and replays nothing.

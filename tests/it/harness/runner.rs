@@ -69,6 +69,7 @@ impl Site {
         Workplace {
             backend: self.backend,
             lease: &self.lease,
+            ttl: Duration::from_secs(60),
             stop: &self.stop,
             progress: &self.progress,
             metrics: &self.metrics,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use actingweb_maintd::demo::cluster::{Cluster, Options};
+use actingweb_maintd::backup::cluster::{Cluster, Options};
 use actingweb_maintd::jobs::ttl_cleanup::Settings;
 use actingweb_maintd::jobs::{Place, registry};
 use actingweb_maintd::model::BackendKind;

@@ -28,8 +28,11 @@ fn original() -> String {
         let is_wanted = line.starts_with('[') || line.contains(" = ");
         (is_wanted && !line.starts_with(' ')).then_some(line)
     });
-    let lines = lines.filter(|line| !["password_file", "sslrootcert"].iter().any(|key| line.starts_with(key)));
-    lines.collect::<Vec<_>>().join("\n").replace("correct horse battery staple", CANARY) + "\n"
+    let elsewhere = ["password_file", "sslrootcert", "identity_file"];
+    let lines = lines.filter(|line| !elsewhere.iter().any(|key| line.starts_with(key)));
+    // The target that the drill is to go to.
+    let target = "\n[targets.drill]\nbackend = \"postgresql\"\nhost = \"drill.internal\"\n";
+    lines.collect::<Vec<_>>().join("\n").replace("correct horse battery staple", CANARY) + target
 }
 
 /// What the daemon should have in force, by the same sources as its own.

@@ -32,7 +32,7 @@ fn named(name: &str) -> String {
 }
 
 /// The jobs that nobody has switched on.
-const OTHERS: &str = "disabled: diff_prune, token_cleanup, orphan_scan, lookup_check";
+const OTHERS: &str = "disabled: diff_prune, token_cleanup, orphan_scan, lookup_check, backup, backup_drill";
 
 #[tokio::test]
 async fn the_status_is_told_on_request() {
@@ -64,7 +64,9 @@ fn the_status_says_what_is_wrong() {
     let message = line["message"].as_str().unwrap();
     assert!(message.starts_with("status: not ready: ") && message.contains("no connection"), "{message}");
     assert!(
-        message.ends_with("; disabled: ttl_cleanup, diff_prune, token_cleanup, orphan_scan, lookup_check"),
+        message.ends_with(
+            "; disabled: ttl_cleanup, diff_prune, token_cleanup, orphan_scan, lookup_check, backup, backup_drill"
+        ),
         "{message}"
     );
     daemon.stop();

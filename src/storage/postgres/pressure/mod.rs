@@ -32,7 +32,7 @@ macro_rules! question {
     ($waiting:literal) => {
         concat!(
             "/* strain */ SELECT replicas.hidden > 0 AS replicas_hidden, replicas.bytes, replicas.seconds, \
-                 archive.archives, archive.failing, archive.last, archive.current, archive.segment, ",
+                 archive.archives, archive.failing, archive.succeeded, archive.last, archive.current, archive.segment, ",
             $waiting,
             " AS waiting, vacuums.hidden > 0 AS vacuums_hidden, vacuums.running > 0 AS vacuums, clients.headroom, \
                  has_function_privilege('pg_ls_archive_statusdir()', 'execute') AS may_list \
@@ -44,7 +44,7 @@ macro_rules! question {
                  WHERE coalesce(application_name, '') <> ALL($2::text[]) AND state IS DISTINCT FROM 'backup') AS replicas, \
              LATERAL (SELECT written IS NOT NULL AND current_setting('archive_mode') <> 'off' AS archives, \
                      coalesce(last_failed_time > coalesce(last_archived_time, '-infinity'), false) AS failing, \
-                     last_archived_wal AS last, \
+                     last_archived_time AS succeeded, last_archived_wal AS last, \
                      CASE WHEN written IS NOT NULL THEN pg_walfile_name(written) END AS current, \
                      pg_size_bytes(current_setting('wal_segment_size')) AS segment \
                  FROM pg_stat_archiver) AS archive, \
@@ -114,7 +114,11 @@ fn read(row: &PgRow) -> Result<Strain, sqlx::Error> {
         bytes: bytes.map_or(0, i64::unsigned_abs),
         time: Duration::try_from_secs_f64(seconds.unwrap_or_default()).unwrap_or_default(),
     };
-    let archive = Archive { is_failing: row.try_get("failing")?, waiting: waiting(row)? };
+    let archive = Archive {
+        is_failing: row.try_get("failing")?,
+        waiting: waiting(row)?,
+        last_success: row.try_get("succeeded")?,
+    };
     let headroom: i64 = row.try_get("headroom")?;
     Ok(Strain {
         replay: if row.try_get("replicas_hidden")? { Reading::Hidden } else { Reading::Seen(lag) },

@@ -121,7 +121,7 @@ impl Builder {
 }
 
 /// Some names are words of SQL.
-fn quoted(column: &Column) -> String {
+pub(super) fn quoted(column: &Column) -> String {
     quote_identifier(column.name)
 }
 

@@ -7,6 +7,9 @@ mod build;
 mod bulk;
 mod pruning;
 mod removals;
+pub(super) mod scratch;
+pub(super) mod snapshot;
+pub(super) mod survey;
 mod tables;
 
 use std::time::Duration;

@@ -1,35 +1,43 @@
 //! Private PostgreSQL clusters, made from the server programs that are installed here.
 //!
 //! This is the only place that starts PostgreSQL. A [`Cluster`] lives in a directory of its own,
-//! listens on the loopback address and on a Unix socket in that directory, trusts every local
-//! user, and is gone with the process that started it, whatever ends that process: the server is
-//! the child of a guard (`guard.sh`), a small shell script that removes everything when the pipe
-//! to us closes. Guard and server are in a process group of their own, so that Ctrl-C in a
-//! terminal ends the programs that use the database before the database.
+//! listens on a Unix socket in that directory and, unless it is [secluded](Seclusion), on the loopback
+//! address, trusts every local user who reaches it, and is gone with the process that started it,
+//! whatever ends that process: the server is the child of a guard (`guard.sh`), a small shell script
+//! that removes everything when the pipe to us closes. Guard and server are in a process group of
+//! their own, so that Ctrl-C in a terminal ends the programs that use the database before the database.
 //!
 //! (`PR_SET_PDEATHSIG` is no substitute: it follows the thread that started the server, and a
 //! test's thread ends with the test.)
 //!
 //! Everything here blocks; asynchronous callers use `spawn_blocking`.
 
-use std::{
-    ffi::OsStr,
-    fs,
-    io::{self, BufRead, BufReader, Write},
-    net::{Ipv4Addr, TcpListener},
-    os::unix::process::CommandExt,
-    path::{Path, PathBuf},
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
-    thread,
-    time::{Duration, Instant},
-};
+pub(super) mod base;
+mod error;
+mod guard;
+mod programs;
+mod seclusion;
 
-use nix::unistd::{Uid, User};
+use std::fs;
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use crate::model::OURS_ALONE;
+pub use error::Error;
+pub(super) use guard::unprivileged;
+pub use seclusion::{Seclusion, remove_leftovers};
 
-/// How long a server may take until it accepts connections; a slow, loaded machine included.
+use self::seclusion::Secluded;
+
+/// How long a server may take until it accepts connections; a slow, loaded machine included. A secluded one may
+/// take as long as its recovery takes.
 const START_DEADLINE: Duration = Duration::from_secs(60);
+
+/// The number in the name of a secluded server's socket.
+const SECLUDED_PORT: u16 = 5432;
 
 /// Space that a memory file system must have left. Containers often get 64 MB of `/dev/shm`;
 /// a cluster takes 40 MB, each test database 8 MB, and the write-ahead log up to 1 GB.
@@ -48,39 +56,10 @@ pub struct Options {
     pub hba: Vec<String>,
     /// No cluster of its own, but a replica that follows the one on this port of this machine.
     pub primary: Option<u16>,
-}
-
-/// Why there is no cluster.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// Nothing to start.
-    #[error(
-        "PostgreSQL's programs initdb and postgres are neither on PATH nor in \
-         /usr/lib/postgresql/*/bin: install the server (the package postgresql on Debian and \
-         Ubuntu, postgresql-server on Fedora), or put its bin directory on PATH"
-    )]
-    NoPrograms,
-    /// Running as root, and nobody else to run PostgreSQL as.
-    #[error("PostgreSQL refuses to run as root, and there is no user postgres or nobody")]
-    NoUser,
-    /// The guard could not be started, or is gone.
-    #[error("the guard of the private PostgreSQL cluster in {root} failed")]
-    Guard {
-        /// The cluster's directory.
-        root: PathBuf,
-        /// What happened.
-        source: io::Error,
-    },
-    /// The cluster could not be made or its server did not start.
-    #[error("the private PostgreSQL cluster in {root}: {what}\n{log}")]
-    Server {
-        /// The cluster's directory.
-        root: PathBuf,
-        /// What went wrong.
-        what: String,
-        /// What the program that failed had to say.
-        log: String,
-    },
+    /// The directory of the server's programs; without it they are looked for.
+    pub bin_dir: Option<PathBuf>,
+    /// Kept from everybody else, for data that is somebody's.
+    pub seclusion: Option<Seclusion>,
 }
 
 /// A PostgreSQL cluster of our own. Dropping it stops the server and removes the data.
@@ -94,48 +73,97 @@ pub struct Cluster {
     /// The pipe whose end is the guard's signal to clean up; taken when we drop.
     commands: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
+    secluded: Option<Secluded>,
 }
 
 impl Cluster {
     /// Makes a cluster, starts its server and waits until it accepts connections.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be made or does not start; then nothing of it is left.
     pub fn start(options: &Options) -> Result<Self, Error> {
-        let bin_dir = find_programs().ok_or(Error::NoPrograms)?;
-        let root = place(options.durable).join(format!("maintd-{}", random_name()));
-        let fail = |source| Error::Guard { root: root.clone(), source };
+        let mut cluster = Self::prepare(options)?;
+        match options.primary {
+            None => cluster.initialise()?,
+            Some(port) => {
+                let copied = cluster.ask(&format!("copy {port}"))?;
+                cluster.expect_ok(copied, Some("initdb.log"))?;
+            }
+        }
+        if !options.hba.is_empty() {
+            let path = cluster.data_dir().join("pg_hba.conf");
+            let fail = |source| Error::Guard { root: cluster.root.clone(), source };
+            let usual = fs::read_to_string(&path).map_err(fail)?;
+            fs::write(&path, format!("{}\n{usual}", options.hba.join("\n"))).map_err(fail)?;
+        }
+        cluster.launch()?;
+        Ok(cluster)
+    }
 
-        let mut guard = guard_command(&bin_dir, &root, options)?.spawn().map_err(fail)?;
+    /// A directory and a guard for a cluster whose data somebody else puts into [`data_dir`](Self::data_dir),
+    /// before it is [launched](Self::launch).
+    ///
+    /// # Errors
+    ///
+    /// When there are no programs, or nothing can be made there.
+    pub fn prepare(options: &Options) -> Result<Self, Error> {
+        let bin_dir = options.bin_dir.clone().or_else(programs::find).ok_or(Error::NoPrograms)?;
+        let name = random_name();
+        let secluded = options.seclusion.as_ref().map(|seclusion| Secluded::new(seclusion, &name)).transpose()?;
+        let root = match &secluded {
+            Some(secluded) => secluded.root().to_path_buf(),
+            None => place(options.durable).join(format!("maintd-{name}")),
+        };
+        let fail = |source| Error::Guard { root: root.clone(), source };
+        let mut guard = guard::command(&bin_dir, &root, options)?.spawn().map_err(fail)?;
         let mut cluster = Self {
             commands: guard.stdin.take(),
             answers: BufReader::new(guard.stdout.take().expect("stdout is piped")),
             guard,
             root: root.clone(),
             bin_dir,
-            port: 0,
+            port: SECLUDED_PORT,
             pid: 0,
+            secluded,
         };
         let made = cluster.answer()?;
-        cluster.expect_ok(made, None)?;
-        let initialised = match options.primary {
-            None => cluster.ask("init")?,
-            Some(port) => cluster.ask(&format!("copy {port}"))?,
-        };
-        cluster.expect_ok(initialised, Some("initdb.log"))?;
-
-        if !options.hba.is_empty() {
-            let path = cluster.data_dir().join("pg_hba.conf");
-            let usual = fs::read_to_string(&path).map_err(fail)?;
-            fs::write(&path, format!("{}\n{usual}", options.hba.join("\n"))).map_err(fail)?;
+        if made != "ok" && cluster.secluded.is_some() {
+            let why = format!("{made}: PostgreSQL's user must be able to enter backup.work_dir");
+            return Err(Error::Place { root, why });
         }
+        cluster.expect_ok(made, None)?;
+        Ok(cluster)
+    }
 
+    /// Makes an empty cluster of what was [prepared](Self::prepare).
+    ///
+    /// # Errors
+    ///
+    /// When `initdb` fails.
+    pub fn initialise(&mut self) -> Result<(), Error> {
+        let initialised = self.ask("init")?;
+        self.expect_ok(initialised, Some("initdb.log"))
+    }
+
+    /// Starts the server for the first time and waits until it accepts connections.
+    ///
+    /// # Errors
+    ///
+    /// When it does not start, or was asked to stop meanwhile.
+    pub fn launch(&mut self) -> Result<(), Error> {
+        if self.secluded.is_some() {
+            return self.start_again();
+        }
         // Between looking for a free port and using it, somebody else may.
         for _ in 0..10 {
-            cluster.port = free_port().map_err(fail)?;
-            match cluster.start_again() {
+            self.port = free_port().map_err(|source| Error::Guard { root: self.root.clone(), source })?;
+            match self.start_again() {
                 Err(Error::Server { log, .. }) if log.contains("Address already in use") => (),
-                done => return done.map(|()| cluster),
+                done => return done,
             }
         }
-        cluster.start_again().map(|()| cluster)
+        self.start_again()
     }
 
     /// Shuts the server down, disconnecting its clients. The data stays.
@@ -158,12 +186,18 @@ impl Cluster {
         let answer = self.ask(&format!("start {}", self.port))?;
         self.pid = answer.parse().map_err(|_| self.failed(&answer, String::new()))?;
 
-        let deadline = Instant::now() + START_DEADLINE;
+        let begun = Instant::now();
+        let stop = self.secluded.as_ref().map(|secluded| secluded.stop().clone());
         loop {
             if self.accepts_connections() {
                 return Ok(());
             }
-            let what = match (has_ended(self.pid), Instant::now() > deadline) {
+            let is_late = match &stop {
+                Some(stop) if stop.requested().is_some() => return Err(Error::Stopped),
+                Some(_) => false,
+                None => begun.elapsed() > START_DEADLINE,
+            };
+            let what = match (has_ended(self.pid), is_late) {
                 (true, _) => "the server ended while it was starting",
                 (_, true) => "the server does not accept connections",
                 _ => {
@@ -183,7 +217,7 @@ impl Cluster {
         self.start_again()
     }
 
-    /// The address that the server listens on.
+    /// The address that the server listens on, unless it is secluded.
     pub fn host(&self) -> &'static str {
         "127.0.0.1"
     }
@@ -266,67 +300,10 @@ impl Drop for Cluster {
         drop(self.commands.take());
         // Nothing can be done about a guard that cannot be waited for.
         let _ = self.guard.wait();
+        if let Some(secluded) = &self.secluded {
+            secluded.remove();
+        }
     }
-}
-
-/// The guard, ready to be started: as an unprivileged user if we are root, away from the
-/// terminal's signals, from our directory and from the settings of PostgreSQL's own clients.
-fn guard_command(bin_dir: &Path, root: &Path, options: &Options) -> Result<Command, Error> {
-    let mut command = Command::new("sh");
-    command.args(["-c", include_str!("guard.sh"), "guard"]).arg(bin_dir).arg(root);
-    let usual: &[&str] = if options.durable {
-        &[]
-    } else {
-        // Shared memory as files in the data directory is removed with it, even after a crash.
-        &["fsync=off", "synchronous_commit=off", "full_page_writes=off", "dynamic_shared_memory_type=mmap"]
-    };
-    for setting in ["listen_addresses=127.0.0.1", "max_connections=200"].iter().chain(usual) {
-        command.args(["-c", setting]);
-    }
-    for (name, value) in &options.settings {
-        command.arg("-c").arg(format!("{name}={value}"));
-    }
-    if Uid::effective().is_root() {
-        let user =
-            ["postgres", "nobody"].iter().find_map(|name| User::from_name(name).ok().flatten()).ok_or(Error::NoUser)?;
-        command.uid(user.uid.as_raw()).gid(user.gid.as_raw());
-    }
-    for (name, _) in std::env::vars_os().filter(|(name, _)| is_libpq_variable(name)) {
-        command.env_remove(name);
-    }
-    for name in OURS_ALONE {
-        command.env_remove(name);
-    }
-    command
-        .env("TZ", "UTC")
-        .env("LC_ALL", "C")
-        .current_dir("/")
-        .process_group(0)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null());
-    Ok(command)
-}
-
-/// `PGDATA`, `PGPORT` and the like, which PostgreSQL's programs read.
-fn is_libpq_variable(name: &OsStr) -> bool {
-    name.to_str().is_some_and(|name| name.starts_with("PG") && !name.contains('_'))
-}
-
-/// The directory with `initdb` and `postgres`: on `PATH`, else the newest of Debian's.
-fn find_programs() -> Option<PathBuf> {
-    let is_complete = |dir: &PathBuf| ["initdb", "postgres"].iter().all(|name| dir.join(name).is_file());
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    if let Some(dir) = std::env::split_paths(&path).find(is_complete) {
-        return Some(dir);
-    }
-    let version = |dir: &PathBuf| -> Option<u32> { dir.parent()?.file_name()?.to_str()?.parse().ok() };
-    fs::read_dir("/usr/lib/postgresql")
-        .ok()?
-        .flatten()
-        .map(|entry| entry.path().join("bin"))
-        .filter(is_complete)
-        .max_by_key(version)
 }
 
 /// The directory to make clusters in. Never below the checkout, which PostgreSQL's user may not
@@ -341,14 +318,9 @@ fn place(durable: bool) -> &'static Path {
     if usable { wanted } else { Path::new("/tmp") }
 }
 
-/// What `df` says is left, in KiB; nothing if it says nothing.
+/// What is left for us there, in KiB; nothing if nobody knows.
 fn room_left_kib(dir: &Path) -> u64 {
-    let output = Command::new("df").arg("-Pk").arg(dir).stderr(Stdio::null()).output();
-    output
-        .ok()
-        .and_then(|output| String::from_utf8(output.stdout).ok())
-        .and_then(|text| text.lines().nth(1)?.split_whitespace().nth(3)?.parse().ok())
-        .unwrap_or_default()
+    rustix::fs::statvfs(dir).map_or(0, |fs| fs.f_bavail.saturating_mul(fs.f_frsize) / 1024)
 }
 
 /// A port that nobody listens on, below the ones that systems give to outgoing connections:
@@ -385,8 +357,8 @@ mod tests {
     #[test]
     fn a_server_whose_owner_ends_while_it_starts_leaves_nothing() {
         let root = place(false).join(format!("maintd-{}", random_name()));
-        let programs = find_programs().expect("PostgreSQL is installed");
-        let mut guard = guard_command(&programs, &root, &Options::default()).unwrap().spawn().unwrap();
+        let programs = programs::find().expect("PostgreSQL is installed");
+        let mut guard = guard::command(&programs, &root, &Options::default()).unwrap().spawn().unwrap();
         let port = free_port().unwrap();
         write!(guard.stdin.take().unwrap(), "init\nstart {port}\n").unwrap();
         let said = io::read_to_string(guard.stdout.take().unwrap()).unwrap();

@@ -2,8 +2,8 @@
 # away when standard input ends. That is what a pipe does when the process holding its other end
 # is gone, however it went: nothing is left behind even by `kill -9`.
 #
-# Arguments: the directory of PostgreSQL's programs, the directory to make, then what is passed
-# to the server. It answers one line when it is ready, and one to every command it reads:
+# Arguments: the directory of PostgreSQL's programs, the directory to make, which may be there and
+# empty, then what is passed to the server. It answers one line when it is ready, and one to every command it reads:
 #
 #   init         make the cluster               ok
 #   copy PORT    make it a replica of another   ok
@@ -20,8 +20,10 @@ shift 2
 # There may be nobody left to read an answer. That must not be the end of the guard.
 trap '' PIPE
 umask 022
-mkdir "$root" 2>&1 || exit 1
-cd "$root" || exit 1
+if [ ! -d "$root" ]; then
+    mkdir "$root" 2>&1 || exit 1
+fi
+cd "$root" 2>&1 || exit 1
 exec 2>guard.log
 echo ok
 

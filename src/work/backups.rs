@@ -1,0 +1,78 @@
+//! What a run that has to do with backups says.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// What a run made, proved or removed.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Backups {
+    /// The set that was made, verified or drilled.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub set: Option<String>,
+    /// What it is made of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub form: Option<String>,
+    /// Its bytes, as far as they lie in the place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<u64>,
+    /// Its files.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub files: Option<u64>,
+    /// Its rows, if they were counted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
+    /// How far it is proven now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub level: Option<String>,
+    /// What was found wrong with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub damage: Option<String>,
+    /// How it was restored and compared.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drill: Option<Drilled>,
+    /// What was decided about the sets; only of runs that remove them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pruning: Option<Pruning>,
+    /// Seconds that each step took.
+    pub seconds: BTreeMap<String, f64>,
+    /// Why there was nothing to do, if so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// How a set was restored and compared.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Drilled {
+    /// From an empty place to a database that answers.
+    pub restore_seconds: f64,
+    /// How old the data was.
+    pub data_age_seconds: f64,
+    /// How many rows were compared.
+    pub rows: u64,
+    /// Whether the digest of every table was compared.
+    pub compared: bool,
+    /// What could not be compared, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// What was decided about the sets of a deployment.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Pruning {
+    /// How many stay.
+    pub kept: u64,
+    /// Those that are removed, each with the reason; [`Pruning::MOST`] at most.
+    pub removed: BTreeMap<String, String>,
+    /// Why nothing was decided, if so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+impl Pruning {
+    /// How many are named: history holds what fits into one item of DynamoDB.
+    pub const MOST: usize = 100;
+}

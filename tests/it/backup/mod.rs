@@ -1,0 +1,25 @@
+//! Backups: taken, proven, restored and kept, of real stores and in real places.
+
+mod archiving;
+mod cli;
+mod damage;
+mod depot;
+mod disk_full;
+mod drill;
+mod dynamodb;
+mod encryption;
+mod jobs;
+mod kills;
+mod logical;
+mod metrics;
+mod native;
+mod physical;
+mod programs;
+mod proof;
+mod refusals;
+mod restore;
+mod scratch;
+mod shelf;
+mod snapshot;
+mod tool;
+mod workbench;
