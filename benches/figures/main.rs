@@ -12,6 +12,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "printing is what it is for")]
 
 mod application;
+mod backup;
 mod bulk;
 mod daemon;
 mod delete;
@@ -41,7 +42,7 @@ use self::server::Server;
 use self::table::{Row, Target};
 
 /// What can be measured, in the order in which it is.
-const SUBJECTS: [(&str, &str); 12] = [
+const SUBJECTS: [(&str, &str); 13] = [
     ("delete", "expired rows deleted beside an application"),
     ("alone", "expired rows deleted with nobody waiting"),
     ("empty", "a run that finds nothing"),
@@ -53,6 +54,7 @@ const SUBJECTS: [(&str, &str); 12] = [
     ("handover", "stops, kills, reloads and locks, to the moment when work goes on"),
     ("operations", "what an application does with its storage, on both backends"),
     ("bulk", "rows in and out of whole tables, on both backends"),
+    ("backup", "backups and drills, beside pg_dump and pg_restore"),
     ("pruning", "changes deleted by the batch, in tables of two sizes"),
 ];
 
@@ -106,6 +108,7 @@ async fn measure(effort: Effort, wanted: &[&str]) -> anyhow::Result<Vec<Row>> {
             "handover" => handover::measure(&server, effort).await?,
             "operations" => operations::measure(&server, effort).await?,
             "bulk" => bulk::measure(&server, effort).await?,
+            "backup" => backup::measure(&server, effort).await?,
             "pruning" => pruning::measure(&server, effort).await?,
             other => bail!("nothing is called {other}"),
         };
