@@ -20,12 +20,10 @@ use crate::storage::Backend;
 /// When there was no place to restore into, the set could not be restored although nothing is wrong with its files,
 /// or somebody asked to stop.
 pub async fn drill(desk: Desk<'_>, shelf: &Shelf, set: &SetId) -> Result<State> {
+    shelf.expect(set).await?;
     let entry = shelf.entry(set.clone()).await?;
     let manifest = match entry.manifest {
         Ok(manifest) => manifest,
-        Err(_) if shelf.files(set).list().await?.is_empty() => {
-            return Err(Error::Refused(format!("there is no set {set}: `backup list` shows those that are there")));
-        }
         Err(why) => return found(shelf, set, why).await,
     };
     let hold = shelf.hold(set, "it is being drilled").await?;

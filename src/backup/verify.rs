@@ -28,9 +28,7 @@ const PIECE: usize = 1 << 18;
 ///
 /// When the set could not be read at all, for a reason that may pass, or somebody asked to stop.
 pub async fn verify(desk: Desk<'_>, shelf: &Shelf, set: &SetId) -> Result<State> {
-    if shelf.files(set).list().await?.is_empty() {
-        return Err(Error::Refused(format!("there is no set {set}: `backup list` shows those that are there")));
-    }
+    shelf.expect(set).await?;
     let hold = shelf.hold(set, "it is being verified").await?;
     let verified = async {
         let found = found(set, look(desk, shelf, set).await?);

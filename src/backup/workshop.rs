@@ -55,12 +55,6 @@ impl Workshop {
         &self.settings.work_dir
     }
 
-    /// What may be used of DynamoDB, by whoever is at one desk.
-    pub fn budget(&self) -> Budget {
-        let settings = &self.storage.dynamodb;
-        Budget::new(settings.read_units_per_second.get(), settings.write_units_per_second.get())
-    }
-
     /// How actors are found by what they store.
     pub fn indexing(&self) -> Indexing {
         self.storage.indexing()

@@ -13,10 +13,7 @@ use crate::throttle::Budget;
 pub fn place(config: &Config, backend: BackendKind) -> Place {
     let budget = match backend {
         BackendKind::Postgresql => Budget::default(),
-        BackendKind::Dynamodb => {
-            let limits = &config.storage.dynamodb;
-            Budget::new(limits.read_units_per_second.get(), limits.write_units_per_second.get())
-        }
+        BackendKind::Dynamodb => Budget::of(&config.storage.dynamodb),
     };
     Place { backend, budget: Arc::new(budget) }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::rate::Rate;
+use crate::storage::dynamodb;
 
 /// What all jobs on a backend may use together. What is used is paid for afterwards, as only the
 /// answer says what a request has cost.
@@ -19,6 +20,11 @@ impl Budget {
     pub fn new(read_units_per_second: u64, write_units_per_second: u64) -> Self {
         let rate = |units: u64| (units > 0).then(|| Rate::new(units as f64));
         Self { read: rate(read_units_per_second), write: rate(write_units_per_second) }
+    }
+
+    /// As the deployment's settings say.
+    pub fn of(settings: &dynamodb::Settings) -> Self {
+        Self::new(settings.read_units_per_second.get(), settings.write_units_per_second.get())
     }
 
     /// The most rows in a batch that still make an even flow; deleting a row costs a unit at least.

@@ -38,12 +38,10 @@ pub async fn restore(desk: Desk<'_>, shelf: &Shelf, set: &SetId, into: &str) -> 
             if known.is_empty() { "there are none".to_owned() } else { format!("there are {}", known.join(", ")) };
         return Err(Error::Refused(format!("there is no target `{into}`: add a table [targets.{into}]; {known}")));
     };
+    shelf.expect(set).await?;
     let entry = shelf.entry(set.clone()).await?;
     let manifest = match entry.manifest {
         Ok(manifest) => manifest,
-        Err(_) if shelf.files(set).list().await?.is_empty() => {
-            return Err(Error::Refused(format!("there is no set {set}: `backup list` shows those that are there")));
-        }
         Err(what) => return Err(Error::Damaged { set: set.to_string(), what }),
     };
     if target.backend() != manifest.backend {

@@ -93,6 +93,18 @@ impl Shelf {
         self.depot.within(set.as_str())
     }
 
+    /// Refuses a set of which nothing is there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Refused`] then, and when the place does not answer.
+    pub(in crate::backup) async fn expect(&self, set: &SetId) -> Result<()> {
+        if self.files(set).list().await?.is_empty() {
+            return Err(Error::Refused(format!("there is no set {set}: `backup list` shows those that are there")));
+        }
+        Ok(())
+    }
+
     /// All sets, the oldest first. One that is being made is not there yet.
     ///
     /// # Errors

@@ -108,8 +108,7 @@ async fn attended<T>(
 ) -> anyhow::Result<T> {
     let mut signals = Signals::new().context("cannot listen for signals")?;
     let (stop, progress) = (Stop::new(), Progress::new());
-    let limits = &shop.storage.dynamodb;
-    let budget = Budget::new(limits.read_units_per_second.get(), limits.write_units_per_second.get());
+    let budget = Budget::of(&shop.storage.dynamodb);
     let bar = Bar::show(title, progress.clone());
     let desk = Desk { shop, stop: &stop, progress: &progress, budget: &budget };
     let ended = {
