@@ -12,6 +12,7 @@ use actingweb_maintd::storage::postgres::{Postgres, Settings, SslMode};
 use actingweb_maintd::work::{Progress, Stop};
 use anyhow::{Context, ensure};
 use serde_json::Value;
+use tempfile::TempDir;
 use uuid::Uuid;
 
 use super::Effort;
@@ -37,21 +38,37 @@ struct Backup {
     memory: f64,
 }
 
-/// Measures backups, drills, and the memory of backups of two sizes.
-pub(crate) async fn measure(server: &Server, effort: Effort) -> anyhow::Result<Vec<Row>> {
-    let place = tempfile::Builder::new().prefix("maintd-bench-").tempdir_in(PLACE)?;
-    let rows = effort.pick(1_000_000, 20_000);
-    server.create(DATABASE, &contents(rows)).await?;
-    let mut figures = taking(server, place.path(), rows, effort).await?;
-    figures.extend(drilling(server, place.path(), rows, effort).await?);
+/// Measures backups, in turns with `pg_dump`.
+pub(crate) async fn taking(server: &Server, effort: Effort) -> anyhow::Result<Vec<Row>> {
+    let (place, rows) = database(server, effort).await?;
+    let figures = beside_pg_dump(server, place.path(), rows, effort).await?;
     server.remove(DATABASE).await?;
-    let sizes = effort.pick((100_000, 5_000_000), (1_000, 10_000));
-    figures.push(memory(server, place.path(), sizes).await?);
     Ok(figures)
 }
 
+/// Measures drills, in turns with a restore by hand.
+pub(crate) async fn drilling(server: &Server, effort: Effort) -> anyhow::Result<Vec<Row>> {
+    let (place, rows) = database(server, effort).await?;
+    pg_dump(server, &place.path().join("dump"))?;
+    create(server, place.path(), true)?;
+    let figures = beside_pg_restore(server, place.path(), rows, effort).await?;
+    server.remove(DATABASE).await?;
+    Ok(figures)
+}
+
+/// Makes the database that is backed up. Returns where backups go, and how many rows it has.
+async fn database(server: &Server, effort: Effort) -> anyhow::Result<(TempDir, u64)> {
+    let rows = effort.pick(1_000_000, 20_000);
+    server.create(DATABASE, &contents(rows)).await?;
+    Ok((place()?, rows))
+}
+
+fn place() -> anyhow::Result<TempDir> {
+    Ok(tempfile::Builder::new().prefix("maintd-bench-").tempdir_in(PLACE)?)
+}
+
 /// Backups with and without digests, in turns with what people would run.
-async fn taking(server: &Server, place: &Path, rows: u64, effort: Effort) -> anyhow::Result<Vec<Row>> {
+async fn beside_pg_dump(server: &Server, place: &Path, rows: u64, effort: Effort) -> anyhow::Result<Vec<Row>> {
     let (mut plain, mut whole) = (Vec::new(), Vec::new());
     for _ in 0..effort.pick(3, 1) {
         for (digests, pairs) in [(false, &mut plain), (true, &mut whole)] {
@@ -74,7 +91,7 @@ async fn taking(server: &Server, place: &Path, rows: u64, effort: Effort) -> any
 }
 
 /// A drill against a restore by hand into a server like the drill's own, and one pass over all rows.
-async fn drilling(server: &Server, place: &Path, rows: u64, effort: Effort) -> anyhow::Result<Vec<Row>> {
+async fn beside_pg_restore(server: &Server, place: &Path, rows: u64, effort: Effort) -> anyhow::Result<Vec<Row>> {
     let mut pairs = Vec::new();
     for _ in 0..effort.pick(3, 1) {
         let theirs = restored_by_hand(server, &place.join("dump")).await?;
@@ -94,22 +111,24 @@ async fn drilling(server: &Server, place: &Path, rows: u64, effort: Effort) -> a
 }
 
 /// The memory of backups of two sizes.
-async fn memory(server: &Server, place: &Path, (few, many): (u64, u64)) -> anyhow::Result<Row> {
+pub(crate) async fn memory(server: &Server, effort: Effort) -> anyhow::Result<Vec<Row>> {
+    let place = place()?;
+    let (few, many) = effort.pick((100_000, 5_000_000), (1_000, 10_000));
     let mut peaks = Vec::new();
     for rows in [few, many] {
         server.create(DATABASE, &contents(rows)).await?;
-        peaks.push(create(server, place, true)?.memory);
+        peaks.push(create(server, place.path(), true)?.memory);
         server.remove(DATABASE).await?;
     }
     let (small, large) = (peaks[0], peaks[1]);
-    Ok(Row {
+    Ok(vec![Row {
         what: format!("memory of a backup of {many} rows against {few}"),
         ours: format!("{:.1} MB after {:.1} MB", large / 1e6, small / 1e6),
         peer: String::new(),
         figure: large / small,
         unit: Unit::Times,
         target: Target::AtMost(1.1),
-    })
+    }])
 }
 
 /// Rows of some 700 bytes, of which half compresses well.
@@ -159,7 +178,16 @@ async fn restored_by_hand(server: &Server, dump: &Path) -> anyhow::Result<f64> {
         ..Settings::default()
     };
     let mut command = Command::new(server.program("pg_restore"));
-    command.args(["--exit-on-error", "--no-owner", "--no-privileges", "--no-password", "--jobs", JOBS]);
+    command.args([
+        "--clean",
+        "--if-exists",
+        "--exit-on-error",
+        "--no-owner",
+        "--no-privileges",
+        "--no-password",
+        "--jobs",
+        JOBS,
+    ]);
     command.args(["--host", &settings.host, "--port", &cluster.port().to_string(), "--username", &settings.user]);
     timed(command.args(["--dbname", "postgres"]).arg(dump))?;
     let store = Postgres::new(settings, Duration::from_secs(10), std::sync::Arc::new(Metrics::new("bench", "bench")))?;

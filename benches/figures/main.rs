@@ -42,7 +42,7 @@ use self::server::Server;
 use self::table::{Row, Target};
 
 /// What can be measured, in the order in which it is.
-const SUBJECTS: [(&str, &str); 13] = [
+const SUBJECTS: [(&str, &str); 15] = [
     ("delete", "expired rows deleted beside an application"),
     ("alone", "expired rows deleted with nobody waiting"),
     ("empty", "a run that finds nothing"),
@@ -54,7 +54,9 @@ const SUBJECTS: [(&str, &str); 13] = [
     ("handover", "stops, kills, reloads and locks, to the moment when work goes on"),
     ("operations", "what an application does with its storage, on both backends"),
     ("bulk", "rows in and out of whole tables, on both backends"),
-    ("backup", "backups and drills, beside pg_dump and pg_restore"),
+    ("backup", "backups beside pg_dump"),
+    ("drill", "drills beside pg_restore"),
+    ("backup-memory", "the memory of backups of two sizes"),
     ("pruning", "changes deleted by the batch, in tables of two sizes"),
 ];
 
@@ -108,11 +110,15 @@ async fn measure(effort: Effort, wanted: &[&str]) -> anyhow::Result<Vec<Row>> {
             "handover" => handover::measure(&server, effort).await?,
             "operations" => operations::measure(&server, effort).await?,
             "bulk" => bulk::measure(&server, effort).await?,
-            "backup" => backup::measure(&server, effort).await?,
+            "backup" => backup::taking(&server, effort).await?,
+            "drill" => backup::drilling(&server, effort).await?,
+            "backup-memory" => backup::memory(&server, effort).await?,
             "pruning" => pruning::measure(&server, effort).await?,
             other => bail!("nothing is called {other}"),
         };
         eprintln!("{subject}: took {:.0} s", begun.elapsed().as_secs_f64());
+        // What comes later may fail.
+        measured.iter().for_each(|row| eprintln!("  {row}"));
         rows.extend(measured);
     }
     server.stop().await?;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures_util::future::try_join;
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use tokio::io::AsyncWriteExt;
 
@@ -241,15 +242,19 @@ impl Draft {
         let sum = if self.staging.is_some() {
             self.bring(&name, &path).await?
         } else {
-            let stop = self.stop.clone();
-            let read = move || {
-                let sum = sum_of_file(&path, |_| stop.requested().is_none())?;
-                std::fs::File::open(&path)?.sync_all()?;
-                Ok(sum)
+            let fail = |error| archive::Error::io("keep", name.clone(), error);
+            let (stop, read) = (self.stop.clone(), path.clone());
+            // One waits for the processor and the other for the disk.
+            let summing = async {
+                let sum = blocking(move || Ok(sum_of_file(&read, |_| stop.requested().is_none()))).await?;
+                sum.map_err(fail)?.ok_or(Error::Stopped)
             };
-            let shown = name.clone();
-            let sum = blocking(move || read().map_err(|error| archive::Error::io("keep", shown, error).into())).await?;
-            sum.ok_or(Error::Stopped)?
+            let syncing = async {
+                let file = tokio::fs::File::open(&path).await.map_err(fail)?;
+                Ok(file.sync_all().await.map_err(fail)?)
+            };
+            let (sum, ()) = try_join(summing, syncing).await?;
+            sum
         };
         point("backup::adopt").await?;
         Ok(FileSum { name, size: sum.size, sha256: sum.sha256 })
