@@ -1,6 +1,12 @@
 //! What a scrape shows.
 
-use super::*;
+use std::time::Duration;
+
+use chrono::DateTime;
+
+use super::{Check, Metrics, Severity};
+use crate::model::BackendKind;
+use crate::work::{Fate, Outcome};
 
 const BACKEND: BackendKind = BackendKind::Postgresql;
 const JOB: &str = "ttl_cleanup";

@@ -65,7 +65,7 @@ fn some_libraries_are_named_in_their_own_rooms_only() {
         ("figment", ["src/config"].as_slice()),
         ("tokio_cron_scheduler", ["src/schedule/bell.rs"].as_slice()),
         ("hyper", ["src/http"].as_slice()),
-        ("prometheus::", ["src/metrics.rs"].as_slice()),
+        ("prometheus::", ["src/metrics"].as_slice()),
         ("signal_hook", ["src/daemon/signals.rs"].as_slice()),
         ("sd_notify", ["src/daemon/systemd.rs"].as_slice()),
         ("clap", ["src/cli"].as_slice()),
