@@ -6,8 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::Serialize;
 use uuid::Uuid;
 
-use super::{Damage, DrillResult, Entry, Form, Level, Manifest, Result, SetId, Workshop};
-use crate::storage::Identity;
+use super::{Damage, DrillResult, Entry, Form, Level, Manifest, Owner, Result, SetId, Workshop};
 
 /// The sets of a deployment at a glance.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -177,21 +176,19 @@ impl Kind {
 }
 
 impl Workshop {
-    /// The deployments whose sets are in the place, by what a manifest of each says.
+    /// The deployments whose sets are in the place. Where one is, the newest of its manifests that can be read tells.
     ///
     /// # Errors
     ///
     /// When no place is configured, or it does not answer.
-    pub async fn deployments(&self) -> Result<Vec<Identity>> {
+    pub async fn deployments(&self) -> Result<Vec<Owner>> {
         let mut found = Vec::new();
         for name in self.depot()?.below().await? {
             let Ok(id) = name.parse::<Uuid>() else { continue };
-            // Where it is matters to nobody who only looks for its sets.
-            let shelf = self.shelf(&Identity::elsewhere(id))?;
-            let entries = shelf.entries().await?;
-            let manifests = entries.into_iter().rev().filter_map(|entry| entry.manifest.ok());
-            let known = manifests.map(|manifest| manifest.deployment).find(|deployment| deployment.id == id);
-            found.push(known.unwrap_or_else(|| Identity::elsewhere(id)));
+            let unknown = Owner { id, home: None };
+            let entries = self.shelf(unknown.clone())?.entries().await?;
+            let newest = entries.into_iter().rev().find_map(|entry| entry.manifest.ok());
+            found.push(newest.map_or(unknown, |manifest| manifest.deployment.into()));
         }
         Ok(found)
     }

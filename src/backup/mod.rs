@@ -36,7 +36,7 @@ pub use settings::{
     Bucket, Compression, CompressionKind, Drill, Dynamodb, DynamodbMethod, Encryption, Pitr, Postgresql,
     PostgresqlMethod, Retention, Settings, Tool, ToolName,
 };
-pub use shelf::{Draft, Entry, Fetched, Held, Hold, Sheet, Shelf};
+pub use shelf::{Draft, Entry, Fetched, Held, Hold, Owner, Sheet, Shelf};
 pub use state::{Damage, DrillResult, Finder, Level, State};
 pub use verify::{examine, read_digests, verify};
 pub use workshop::{Desk, Workshop};

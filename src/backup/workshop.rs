@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::{Bucket, Error, Result, Settings, Shelf};
+use super::{Bucket, Error, Owner, Result, Settings, Shelf};
 use crate::archive::{Access, Depot};
 use crate::model::Indexing;
-use crate::storage::{self, Identity, Target};
+use crate::storage::{self, Target};
 use crate::throttle::Budget;
 use crate::work::{Progress, Stop};
 
@@ -31,8 +31,9 @@ impl Workshop {
     /// # Errors
     ///
     /// When no place is configured, or it cannot be opened.
-    pub fn shelf(&self, of: &Identity) -> Result<Shelf> {
-        Ok(Shelf::new(self.depot()?.within(&of.id.to_string()), of.clone(), self.clone()))
+    pub fn shelf(&self, of: impl Into<Owner>) -> Result<Shelf> {
+        let of = of.into();
+        Ok(Shelf::new(self.depot()?.within(&of.id.to_string()), of, self.clone()))
     }
 
     /// Where all sets are.

@@ -22,11 +22,6 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// The identity of a deployment of which nothing but the id is known.
-    pub fn elsewhere(id: Uuid) -> Self {
-        Self { id, home: Home::Postgresql { system_identifier: 0, database: String::new() } }
-    }
-
     /// Why nobody may act in its name where it really is at `home`, if so.
     pub fn refusal(&self, home: &Home) -> Option<String> {
         (self.home != *home).then(|| {

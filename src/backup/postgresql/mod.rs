@@ -9,9 +9,11 @@ mod room;
 mod tool;
 mod toolwords;
 
-use super::{Compression, CompressionKind, Desk, Draft, Error, Form, Manifest, PostgresqlMethod, Result, Shelf, Taken};
+use super::{
+    Compression, CompressionKind, Desk, Draft, Error, Form, Manifest, Owner, PostgresqlMethod, Result, Shelf, Taken,
+};
+use crate::storage::Home;
 use crate::storage::postgres::{Postgres, Settings};
-use crate::storage::{Home, Identity};
 
 pub(super) use restore::conninfo;
 pub use restore::restore;
@@ -51,9 +53,9 @@ fn direct(desk: Desk<'_>) -> Settings {
 }
 
 /// Refuses what is read from another cluster than the deployment's, to which `direct` may point by mistake.
-fn same_cluster(of: &Identity, settings: &Settings, system_identifier: i64) -> Result<()> {
+fn same_cluster(of: &Owner, settings: &Settings, system_identifier: i64) -> Result<()> {
     match of.home {
-        Home::Postgresql { system_identifier: known, .. } if known != system_identifier => {
+        Some(Home::Postgresql { system_identifier: known, .. }) if known != system_identifier => {
             Err(Error::Refused(format!(
                 "the server on {}:{} is the cluster {system_identifier}, and the deployment is in the cluster {known}: \
                  check storage.postgresql.direct",

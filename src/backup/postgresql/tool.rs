@@ -3,9 +3,9 @@
 use super::found;
 use super::toolwords::{Backup, read};
 use crate::backup::program::Program;
-use crate::backup::{Consistency, Desk, Draft, Error, Manifest, Part, Result, Taken, ToolName, Versions};
+use crate::backup::{Consistency, Desk, Draft, Error, Manifest, Owner, Part, Result, Taken, ToolName, Versions};
+use crate::storage::Home;
 use crate::storage::postgres::Postgres;
-use crate::storage::{Home, Identity};
 
 /// Where the commands are configured.
 const TABLE: &str = "backup.postgresql.tool";
@@ -72,9 +72,9 @@ async fn list(desk: Desk<'_>, name: ToolName) -> Result<Vec<Backup>> {
 }
 
 /// Refuses the backup of another cluster, where the tool says of which it is.
-fn of_this_cluster(of: &Identity, made: &Backup) -> Result<()> {
+fn of_this_cluster(of: &Owner, made: &Backup) -> Result<()> {
     match (&of.home, made.system_identifier) {
-        (Home::Postgresql { system_identifier, .. }, Some(other)) if other != *system_identifier => {
+        (Some(Home::Postgresql { system_identifier, .. }), Some(other)) if other != *system_identifier => {
             Err(Error::failed(format!(
                 "the backup {} is of the cluster {other}, and the deployment is in the cluster {system_identifier}: \
                  check what {TABLE}.create names",

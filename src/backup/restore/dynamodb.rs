@@ -65,7 +65,8 @@ pub(super) async fn restore(
 
 /// Refuses tables that are those of the deployment, by account, region and prefix.
 fn refuse_deployment(shelf: &Shelf, manifest: &Manifest, into: &str, home: &Home) -> Result<()> {
-    if [&shelf.of().home, &manifest.deployment.home].contains(&home) { Err(itself(into)) } else { Ok(()) }
+    let is_home = shelf.of().home.iter().chain([&manifest.deployment.home]).any(|known| known == home);
+    if is_home { Err(itself(into)) } else { Ok(()) }
 }
 
 fn itself(into: &str) -> Error {

@@ -68,7 +68,7 @@ pub(super) async fn restore(
 
 /// Refuses what cannot take the set, or must not.
 fn refuse_unfit(desk: Desk<'_>, shelf: &Shelf, manifest: &Manifest, into: &str, site: &Site) -> Result<()> {
-    let is_home = [&shelf.of().home, &manifest.deployment.home].into_iter().any(|home| {
+    let is_home = shelf.of().home.iter().chain([&manifest.deployment.home]).any(|home| {
         matches!(home, Home::Postgresql { system_identifier, database }
             if *system_identifier == site.system_identifier && *database == site.database)
     });

@@ -145,7 +145,7 @@ async fn database(
             "the server {server_name} is a standby, on which nothing can be made: set backup.drill.target to another"
         )));
     }
-    if is_production(shelf, &site) {
+    if is_production(shelf, manifest, &site) {
         allow_production(desk, manifest, &site)?;
     }
     if major_of(manifest).is_some_and(|major| major > site.major) {
@@ -188,9 +188,10 @@ async fn database(
     }
 }
 
-/// Whether a server is the one that holds the deployment.
-fn is_production(shelf: &Shelf, site: &Site) -> bool {
-    matches!(&shelf.of().home, Home::Postgresql { system_identifier, .. } if *system_identifier == site.system_identifier)
+/// Whether a server is the one that holds the deployment; where nobody says where it is now, the one that held it.
+fn is_production(shelf: &Shelf, manifest: &Manifest, site: &Site) -> bool {
+    let home = shelf.of().home.as_ref().unwrap_or(&manifest.deployment.home);
+    matches!(home, Home::Postgresql { system_identifier, .. } if *system_identifier == site.system_identifier)
 }
 
 /// Refuses the production server unless it is allowed and has the space.

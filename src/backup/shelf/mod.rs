@@ -8,6 +8,7 @@ mod draft;
 mod fetch;
 mod hold;
 mod leftovers;
+mod owner;
 mod sheet;
 pub(super) mod space;
 mod staging;
@@ -23,12 +24,12 @@ pub use fetch::Fetched;
 pub(super) use fetch::{plain_name, sum};
 pub(super) use hold::is_mark;
 pub use hold::{Held, Hold};
+pub use owner::Owner;
 pub use sheet::Sheet;
 
 use super::{Error, FORMAT, Finder, Level, Manifest, Result, SetId, State, Workshop};
 use crate::archive::{self, Depot, ErrorKind, Sealed, directory};
 use crate::fault;
-use crate::storage::Identity;
 
 /// The file with what a set is, sealed.
 pub(super) const MANIFEST: &str = "manifest.json";
@@ -52,7 +53,7 @@ const READERS: usize = 8;
 #[derive(Clone, Debug)]
 pub struct Shelf {
     depot: Depot,
-    of: Identity,
+    of: Owner,
     shop: Workshop,
 }
 
@@ -69,8 +70,8 @@ pub struct Entry {
 
 impl Shelf {
     /// The sets of the deployment `of`, which are at the top of `depot`.
-    pub fn new(depot: Depot, of: Identity, shop: Workshop) -> Self {
-        Self { depot, of, shop }
+    pub fn new(depot: Depot, of: impl Into<Owner>, shop: Workshop) -> Self {
+        Self { depot, of: of.into(), shop }
     }
 
     /// Where it is.
@@ -79,7 +80,7 @@ impl Shelf {
     }
 
     /// Whose it is.
-    pub fn of(&self) -> &Identity {
+    pub fn of(&self) -> &Owner {
         &self.of
     }
 

@@ -7,15 +7,14 @@ use super::super::job::time;
 use super::super::output::{Output, table};
 use super::super::{DONE, REMAINS};
 use super::sets::identities;
-use crate::backup::{Form, Level, Line, SetId, Workshop};
+use crate::backup::{Form, Level, Line, Owner, SetId, Workshop};
 use crate::config::Config;
 use crate::daemon;
 use crate::model::BackendKind;
-use crate::storage::Identity;
 
 /// The sets of one deployment.
 struct Shown {
-    deployment: Identity,
+    deployment: Owner,
     lines: Vec<Line>,
 }
 
@@ -24,12 +23,12 @@ pub(super) async fn list(backend: Option<BackendKind>, config: &Config, output: 
     let place = shop.depot()?.describe().to_owned();
     let all = shop.deployments().await?;
     let (own, note) = match identities(backend, config).await {
-        Ok(own) => (own.into_iter().map(|(_, identity)| identity).collect(), None),
+        Ok(own) => (own.into_iter().map(|(_, identity)| identity.into()).collect(), None),
         Err(error) => (all.clone(), Some(format!("{error:#}"))),
     };
     let mut shown = Vec::new();
     for deployment in own {
-        shown.push(Shown { lines: lines(&shop, &deployment).await?, deployment });
+        shown.push(Shown { lines: lines(&shop, deployment.clone()).await?, deployment });
     }
     let mut others = Vec::new();
     for deployment in all.iter().filter(|other| !shown.iter().any(|Shown { deployment, .. }| deployment.id == other.id))
@@ -51,7 +50,7 @@ pub(super) async fn list(backend: Option<BackendKind>, config: &Config, output: 
     Ok(if is_sound { DONE } else { REMAINS })
 }
 
-async fn lines(shop: &Workshop, deployment: &Identity) -> anyhow::Result<Vec<Line>> {
+async fn lines(shop: &Workshop, deployment: Owner) -> anyhow::Result<Vec<Line>> {
     Ok(shop.shelf(deployment)?.entries().await?.iter().map(Line::of).collect())
 }
 

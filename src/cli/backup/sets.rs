@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 
-use crate::backup::{Entry, Level, SetId, Shelf, Workshop};
+use crate::backup::{Entry, Level, Owner, SetId, Shelf, Workshop};
 use crate::config::Config;
 use crate::daemon::Parts;
 use crate::model::BackendKind;
@@ -63,7 +63,7 @@ pub(super) async fn find(
 /// A set of whichever deployment has it.
 async fn of_any(set: &SetId, shop: &Workshop) -> anyhow::Result<(Shelf, Entry)> {
     for deployment in shop.deployments().await? {
-        let shelf = shop.shelf(&deployment)?;
+        let shelf = shop.shelf(deployment)?;
         if let Some(entry) = shelf.entries().await?.into_iter().find(|entry| entry.set == *set) {
             return Ok((shelf, entry));
         }
@@ -74,15 +74,15 @@ async fn of_any(set: &SetId, shop: &Workshop) -> anyhow::Result<(Shelf, Entry)> 
 /// The shelf of the deployment, or of the only one that has backups in the place.
 async fn owner(backend: Option<BackendKind>, shop: &Workshop, config: &Config) -> anyhow::Result<Shelf> {
     let asked = identities(backend, config).await;
-    let deployments: Vec<Identity> = match asked {
-        Ok(identities) => identities.into_iter().map(|(_, identity)| identity).collect(),
+    let deployments: Vec<Owner> = match asked {
+        Ok(identities) => identities.into_iter().map(|(_, identity)| identity.into()).collect(),
         Err(error) => {
             tracing::warn!("the deployment does not say who it is: {error:#}");
             shop.deployments().await?
         }
     };
     match deployments.as_slice() {
-        [one] => Ok(shop.shelf(one)?),
+        [one] => Ok(shop.shelf(one.clone())?),
         [] => bail!("there are no backups in {}", shop.depot()?.describe()),
         _ => bail!(
             "`latest` could be of any of {} deployments: write the id of a set, as `backup list` shows it, or --backend",

@@ -54,7 +54,7 @@ impl Office {
     }
 
     pub(super) async fn shelf(&self, store: &DynamoDb) -> Shelf {
-        self.shop.shelf(&store.identity().await.expect("an identity")).expect("a place")
+        self.shop.shelf(store.identity().await.expect("an identity")).expect("a place")
     }
 
     pub(super) async fn create(&self, store: &DynamoDb) -> backup::Result<Manifest> {

@@ -13,6 +13,7 @@ mod kills;
 mod logical;
 mod metrics;
 mod native;
+mod owner;
 mod physical;
 mod programs;
 mod proof;

@@ -57,7 +57,7 @@ impl Workbench {
     }
 
     pub(super) async fn shelf(&self, store: &Postgres) -> Shelf {
-        self.shop.shelf(&store.identity().await.expect("an identity")).expect("a shelf")
+        self.shop.shelf(store.identity().await.expect("an identity")).expect("a shelf")
     }
 
     pub(super) async fn inspect(&self, store: &Postgres, manifest: &Manifest) -> Result<Option<String>> {

@@ -109,12 +109,13 @@ pub(crate) async fn fill(draft: &Draft, files: &[(&str, Vec<u8>)]) -> Result<()>
 /// The manifest of a draft.
 pub(crate) fn manifest(draft: &Draft) -> Manifest {
     let now = clock::now();
+    let owner = draft.shelf().of();
     let table = |digest| TableSum { rows: Some(0), digest: Some(fingerprint(digest)) };
     Manifest {
         format: FORMAT,
         set: draft.set().clone(),
         run: Uuid::new_v4(),
-        deployment: draft.shelf().of().clone(),
+        deployment: Identity { id: owner.id, home: owner.home.clone().expect("a home") },
         name: None,
         place: "nowhere".to_owned(),
         backend: BackendKind::Postgresql,
