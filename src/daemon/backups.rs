@@ -14,8 +14,8 @@ use uuid::Uuid;
 use crate::backup::{Error, Form, Kind, Ledger, Workshop};
 use crate::jobs::{backup, backup_drill};
 use crate::metrics::{BackupsSeen, Check, Severity};
-use crate::model::clock;
-use crate::runner::{BackupStatus, Runner};
+use crate::model::{BackendKind, clock};
+use crate::runner::{BackupStatus, Runner, Status};
 use crate::storage::{Identity, Store};
 use crate::work::Stop;
 
@@ -161,16 +161,25 @@ impl Looker {
         let (backend, shop) = (self.runner.backend, self.shop.borrow());
         let place = shop.settings.r#where.as_ref().map(ToString::to_string).unwrap_or_default();
         self.runner.board.update(|status| {
-            let at = status.backups.iter().position(|shown| shown.backend == backend).unwrap_or_else(|| {
-                let shown =
-                    BackupStatus { backend, place: String::new(), problem: None, ledger: None, looked_at: None };
-                status.backups.push(shown);
-                status.backups.len() - 1
-            });
-            status.backups[at].place = place;
-            change(&mut status.backups[at]);
+            let shown = shown(status, backend);
+            shown.place = place;
+            change(shown);
         });
     }
+}
+
+/// What the status shows of the backups of one backend, which from now on is something: at the place of the backend
+/// among the others, whoever was looked at first.
+fn shown(status: &mut Status, backend: BackendKind) -> &mut BackupStatus {
+    let Status { backends, backups, .. } = status;
+    let at = backups.iter().position(|shown| shown.backend == backend).unwrap_or_else(|| {
+        let rank = |kind| backends.iter().position(|shown| shown.backend == kind);
+        let at = backups.partition_point(|shown| rank(shown.backend) < rank(backend));
+        let nothing = BackupStatus { backend, place: String::new(), problem: None, ledger: None, looked_at: None };
+        backups.insert(at, nothing);
+        at
+    });
+    &mut backups[at]
 }
 
 async fn ledger(shop: &Workshop, store: &dyn Store, known: Option<Identity>) -> Result<(Identity, Ledger), Error> {
@@ -198,5 +207,35 @@ fn seen(kind: &Kind) -> BackupsSeen {
         restore_seconds: drill.as_ref().map(|drill| drill.restore_seconds),
         data_age_seconds: drill.as_ref().map(|drill| drill.data_age_seconds),
         sets: [counts.taken, counts.verified, counts.drilled, counts.damaged],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::runner::BackendStatus;
+
+    #[test]
+    fn backups_are_shown_in_the_order_of_the_backends() {
+        use BackendKind::{Dynamodb, Postgresql};
+        for (backends, looks) in [
+            ([Postgresql, Dynamodb], [Dynamodb, Postgresql, Dynamodb]),
+            ([Postgresql, Dynamodb], [Postgresql, Dynamodb, Postgresql]),
+            ([Dynamodb, Postgresql], [Postgresql, Dynamodb, Postgresql]),
+        ] {
+            let mut status = Status::default();
+            status.backends.extend(backends.map(|backend| BackendStatus {
+                backend,
+                up: None,
+                place: String::new(),
+                problem: None,
+                schema_revision: None,
+                backlog: None,
+            }));
+            for backend in looks {
+                assert_eq!(shown(&mut status, backend).backend, backend);
+            }
+            assert_eq!(status.backups.iter().map(|shown| shown.backend).collect::<Vec<_>>(), backends, "{looks:?}");
+        }
     }
 }

@@ -15,25 +15,81 @@ fn gist(status: &Status) -> String {
         [] => "ready".to_owned(),
         reasons => format!("not ready: {}", reasons.join("; ")),
     };
-    let told = status.jobs.iter().filter_map(gist_of).fold(ready, |told, gist| format!("{told}; {gist}"));
-    let disabled = status.jobs.iter().filter(|shown| gist_of(shown).is_none()).map(|shown| shown.job);
+    // A job is one for each backend; where there is only one, nobody needs to be told which.
+    let name = |shown: &JobStatus| match status.backends.as_slice() {
+        [] | [_] => shown.job.to_owned(),
+        _ => format!("{} on {}", shown.job, shown.backend),
+    };
+    let told = status.jobs.iter().filter_map(|shown| Some(format!("{} {}", name(shown), gist_of(shown)?)));
+    let told = told.fold(ready, |told, gist| format!("{told}; {gist}"));
+    let disabled = status.jobs.iter().filter(|shown| gist_of(shown).is_none()).map(name);
     match disabled.collect::<Vec<_>>().as_slice() {
         [] => told,
         disabled => format!("{told}; disabled: {}", disabled.join(", ")),
     }
 }
 
-/// What there is to say of a job; nothing of one that is disabled.
+/// What there is to say of a job, after its name; nothing of one that is disabled.
 fn gist_of(shown: &JobStatus) -> Option<String> {
-    let JobStatus { job, enabled, paused, running, next_run, .. } = shown;
+    let JobStatus { enabled, paused, running, next_run, .. } = shown;
     match (running, next_run) {
-        (Some(run), _) => Some(format!("{job} is running on {} since {}", run.holder, run.started_at.format(TIME))),
+        (Some(run), _) => Some(format!("is running on {} since {}", run.holder, run.started_at.format(TIME))),
         _ if let Some(paused) = paused => {
-            Some(format!("{job} is paused by {} since {}", paused.by, paused.since.format(TIME)))
+            Some(format!("is paused by {} since {}", paused.by, paused.since.format(TIME)))
         }
-        (None, Some(next)) => Some(format!("{job} is due at {}", next.format(TIME))),
-        (None, None) => enabled.then(|| format!("{job} is never due")),
+        (None, Some(next)) => Some(format!("is due at {}", next.format(TIME))),
+        (None, None) => enabled.then(|| "is never due".to_owned()),
     }
 }
 
 const TIME: &str = "%Y-%m-%dT%H:%M:%SZ";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::BackendKind;
+    use crate::runner::BackendStatus;
+
+    fn job(backend: BackendKind, job: &'static str, enabled: bool) -> JobStatus {
+        JobStatus {
+            job,
+            backend,
+            enabled,
+            only_on: None,
+            schedule: String::new(),
+            paused: None,
+            next_run: None,
+            running: None,
+            progress: None,
+            last_run: None,
+            last_success: None,
+        }
+    }
+
+    fn status(backends: &[BackendKind]) -> Status {
+        let backend = |backend: &BackendKind| BackendStatus {
+            backend: *backend,
+            up: Some(true),
+            place: String::new(),
+            problem: None,
+            schema_revision: None,
+            backlog: None,
+        };
+        let of_all = |name, enabled| backends.iter().map(move |backend| job(*backend, name, enabled));
+        Status {
+            backends: backends.iter().map(backend).collect(),
+            jobs: of_all("ttl_cleanup", true).chain(of_all("backup", false)).collect(),
+            ..Status::default()
+        }
+    }
+
+    #[test]
+    fn a_job_of_several_backends_is_told_for_each() {
+        assert_eq!(gist(&status(&[BackendKind::Postgresql])), "ready; ttl_cleanup is never due; disabled: backup");
+        assert_eq!(
+            gist(&status(&[BackendKind::Postgresql, BackendKind::Dynamodb])),
+            "ready; ttl_cleanup on postgresql is never due; ttl_cleanup on dynamodb is never due; disabled: backup on \
+             postgresql, backup on dynamodb"
+        );
+    }
+}

@@ -26,7 +26,7 @@ pub struct Status {
     pub backends: Vec<BackendStatus>,
     /// The jobs, in the order of the registry.
     pub jobs: Vec<JobStatus>,
-    /// The backups, where a place for them is configured.
+    /// The backups, where a place for them is configured, in the order of the backends.
     pub backups: Vec<BackupStatus>,
 }
 
