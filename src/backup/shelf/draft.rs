@@ -176,8 +176,8 @@ impl Draft {
         Ok(Sheet { sink, tally, name, target, pages: Arc::clone(&self.pages) })
     }
 
-    /// Makes the set be there: the files are made to last, `manifest` gets their sums and is written last, the
-    /// state says that the set was taken. Returns the manifest as it was written.
+    /// Makes the set be there: the files are made to last, `manifest` gets their sums and makes a set of them, the
+    /// state says that it was taken. Returns the manifest as it was written.
     ///
     /// # Errors
     ///
@@ -283,10 +283,9 @@ impl Draft {
         let files = self.shelf.files(&self.set);
         let state = Sealed::write(&State::taken(self.set.clone()));
         let manifest = Sealed::write(manifest);
-        for (name, text) in [(STATE, state), (MANIFEST, manifest)] {
-            if name == MANIFEST {
-                point("backup::before_publish").await?;
-            }
+        point("backup::before_publish").await?;
+        // A state without a manifest shows that the manifest was lost, so it must not be there before.
+        for (name, text) in [(MANIFEST, manifest), (STATE, state)] {
             let size = text.len() as u64;
             files.write(name, text).await?;
             confirm(&files, name, size).await?;

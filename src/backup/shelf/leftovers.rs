@@ -1,6 +1,6 @@
 //! What is left over from backups that were killed.
 
-use super::{MANIFEST, NEW, OLD, Shelf, blocking, is_state, staging, was_published};
+use super::{NEW, OLD, Shelf, blocking, staging, was_published};
 use crate::archive::directory;
 use crate::backup::{Result, SetId};
 
@@ -39,11 +39,8 @@ impl Shelf {
 
     async fn sweep_bucket(&self) -> Result<()> {
         for (set, names) in self.in_bucket().await? {
-            if names.iter().any(|name| name == MANIFEST) {
-                continue;
-            }
-            // A set that has been proven once has lost its manifest, and is no leftover.
-            if names.iter().any(|name| is_state(name)) && was_published(&self.entry(set.clone()).await?.state) {
+            // One that has only lost its manifest is no leftover, but damaged.
+            if was_published(&names) {
                 continue;
             }
             self.files(&set).remove_all(&names).await?;

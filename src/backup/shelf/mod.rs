@@ -1,8 +1,9 @@
 //! The sets of one deployment in their place.
 //!
-//! In a directory a set is made under a name that begins with a dot and renamed when it is whole; in a bucket its
-//! manifest goes last. So what has a manifest under its own name is whole, and whatever else lies there is left
-//! over from somebody who was killed.
+//! In a directory a set is made under a name that begins with a dot and renamed when it is whole. In a bucket its files
+//! go first, then its manifest, then its state, and when it is removed, the state goes first, then the manifest. So
+//! what has a manifest under its own name is whole, what has a state and no manifest has lost it, and whatever else
+//! lies there is left over from somebody who was killed.
 
 mod draft;
 mod fetch;
@@ -27,7 +28,7 @@ pub use hold::{Held, Hold};
 pub use owner::Owner;
 pub use sheet::Sheet;
 
-use super::{Error, FORMAT, Finder, Level, Manifest, Result, SetId, State, Workshop};
+use super::{Error, FORMAT, Finder, Manifest, Result, SetId, State, Workshop};
 use crate::archive::{self, Depot, ErrorKind, Sealed, directory};
 use crate::fault;
 
@@ -112,26 +113,14 @@ impl Shelf {
     ///
     /// When the place does not answer.
     pub async fn entries(&self) -> Result<Vec<Entry>> {
-        let sets: Vec<(SetId, bool)> = if self.depot.directory().is_some() {
-            let names = self.depot.below().await?;
-            names.into_iter().filter_map(|name| Some((name.parse().ok()?, true))).collect()
+        let sets: Vec<SetId> = if self.depot.directory().is_some() {
+            self.depot.below().await?.into_iter().filter_map(|name| name.parse().ok()).collect()
         } else {
-            self.in_bucket()
-                .await?
-                .into_iter()
-                .map(|(set, names)| (set, names.iter().any(|name| name == MANIFEST)))
-                .collect()
+            let sets = self.in_bucket().await?.into_iter();
+            sets.filter(|(_, names)| was_published(names)).map(|(set, _)| set).collect()
         };
-        let read = |(set, is_whole)| {
-            let reading = async move {
-                let entry = self.entry(set).await?;
-                Ok::<_, Error>((is_whole || was_published(&entry.state)).then_some(entry))
-            };
-            reading.boxed()
-        };
-        let read: Vec<_> = sets.into_iter().map(read).collect();
-        let entries: Vec<Option<Entry>> = stream::iter(read).buffered(READERS).try_collect().await?;
-        Ok(entries.into_iter().flatten().collect())
+        let read: Vec<_> = sets.into_iter().map(|set| self.entry(set).boxed()).collect();
+        stream::iter(read).buffered(READERS).try_collect().await
     }
 
     /// The names of the files of each set in a bucket, which has no directories that could be listed alone.
@@ -230,7 +219,7 @@ impl Shelf {
             return blocking(move || Ok(directory::remove(&to)?)).await;
         }
         let files = self.files(set);
-        // Without a state it is one that was just taken, and without a manifest none at all.
+        // Without a state it is one that was just taken, and without both none at all.
         files.remove(DRILL).await?;
         files.remove(STATE).await?;
         files.remove(MANIFEST).await?;
@@ -256,9 +245,9 @@ pub(super) fn is_state(name: &str) -> bool {
     [STATE, DRILL].contains(&name)
 }
 
-/// Whether the state is one that only sets have that were whole: then, without a manifest, something is missing.
-fn was_published(state: &State) -> bool {
-    state.level() != Level::Taken || state.damage.is_some()
+/// Whether a set in a bucket with files of these names was whole once, even if its manifest is not there any more.
+fn was_published(names: &[String]) -> bool {
+    names.iter().any(|name| name == MANIFEST || is_state(name))
 }
 
 /// Whether a name is one of a file of a set, and leads nowhere else.

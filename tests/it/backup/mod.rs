@@ -10,6 +10,7 @@ mod dynamodb;
 mod encryption;
 mod jobs;
 mod kills;
+mod leftovers;
 mod logical;
 mod metrics;
 mod native;
