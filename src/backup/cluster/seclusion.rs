@@ -9,7 +9,7 @@
 
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, chown};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -17,6 +17,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rustix::fs::{FlockOperation, flock};
+use rustix::io::retry_on_intr;
 use uuid::Uuid;
 
 use super::guard::unprivileged;
@@ -111,10 +112,21 @@ impl Secluded {
 
 /// Makes the file that says whose a directory is, and locks it.
 fn write_owner(path: &Path, owner: Uuid) -> io::Result<File> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-    flock(&file, FlockOperation::NonBlockingLockExclusive)?;
-    file.write_all(owner.to_string().as_bytes())?;
-    Ok(file)
+    loop {
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        // Whoever looks for leftovers has it for a moment only.
+        retry_on_intr(|| flock(&file, FlockOperation::LockExclusive))?;
+        // But then it was empty and nobody's, and so it may be gone.
+        if is_there(&file)? {
+            file.write_all(owner.to_string().as_bytes())?;
+            return Ok(file);
+        }
+    }
+}
+
+/// Whether an open file still has its name.
+fn is_there(file: &File) -> io::Result<bool> {
+    Ok(file.metadata()?.nlink() > 0)
 }
 
 /// Removes a directory. A server that is ending may still write into it, and its guard remove it as well.
@@ -179,7 +191,8 @@ pub fn remove_leftovers(within: &Path, owner: Uuid) -> io::Result<Vec<PathBuf>> 
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
         let Some(root) = name.strip_suffix(OWNER).filter(|name| name.starts_with(PREFIX)) else { continue };
         let root = within.join(root);
-        if is_left_over(&path, owner)? {
+        // Locked until it is gone, so that nobody makes it theirs meanwhile.
+        if let Some(_locked) = left_over(&path, &root, owner)? {
             end_server(&root);
             remove_all(&root)?;
             fs::remove_file(&path)?;
@@ -189,22 +202,25 @@ pub fn remove_leftovers(within: &Path, owner: Uuid) -> io::Result<Vec<PathBuf>> 
     Ok(removed)
 }
 
-/// Whether a file says that something is of `owner`, who does not live any more. A file of somebody else may not
-/// be ours to read.
-fn is_left_over(path: &Path, owner: Uuid) -> io::Result<bool> {
+/// The file that says whose `root` is, locked, if it is of `owner` and whoever made it does not live any more. A file
+/// of somebody else may not be ours to read.
+fn left_over(path: &Path, root: &Path, owner: Uuid) -> io::Result<Option<File>> {
     let mut file = match File::open(path) {
         Ok(file) => file,
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied) => {
-            return Ok(false);
+            return Ok(None);
         }
         Err(error) => return Err(error),
     };
+    if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() || !is_there(&file)? {
+        return Ok(None);
+    }
     let mut text = String::new();
     file.read_to_string(&mut text)?;
-    let is_free = flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok();
-    // An empty one was made by somebody who was killed before they could write into it, and so before there was
-    // a directory; whose it was nobody knows.
-    Ok(is_free && text == owner.to_string())
+    // An empty one was made by somebody who was killed before they could write into it, and so before there was a
+    // directory: whoever they were, it names nothing.
+    let names_nothing = text.is_empty() && !root.exists();
+    Ok((names_nothing || text == owner.to_string()).then_some(file))
 }
 
 /// Ends a server that has outlived its guard, if it is the one of this directory.
@@ -215,5 +231,53 @@ fn end_server(root: &Path) {
     if works_in.is_ok_and(|directory| directory == root.join("data")) {
         // Its files are removed under it, so it need not take care of them; it may have ended meanwhile.
         let _gone = kill(Pid::from_raw(pid), Signal::SIGQUIT);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn what_somebody_left_who_was_killed_at_once_is_removed_by_anybody() {
+        let within = tempfile::tempdir().unwrap();
+        let at = |name: &str| within.path().join(format!("{PREFIX}{name}{OWNER}"));
+        let root = |name: &str| within.path().join(format!("{PREFIX}{name}"));
+        let _lives = write_owner(&at("lives"), Uuid::new_v4()).unwrap();
+        fs::write(at("begun"), "").unwrap();
+        let begun = File::open(at("begun")).unwrap();
+        flock(&begun, FlockOperation::NonBlockingLockExclusive).unwrap();
+        fs::write(at("killed"), "").unwrap();
+        // Somebody may have something there all the same.
+        fs::write(at("odd"), "").unwrap();
+        fs::create_dir(root("odd")).unwrap();
+        assert_eq!(remove_leftovers(within.path(), Uuid::new_v4()).unwrap(), [root("killed")]);
+        assert!(!at("killed").exists() && root("odd").exists());
+        assert!(["lives", "begun", "odd"].into_iter().all(|name| at(name).exists()));
+    }
+
+    /// Whoever looks for leftovers just when one is begun may take it for one, and then there is another.
+    #[test]
+    fn who_begins_meanwhile_has_a_file_that_stays() {
+        let within = tempfile::tempdir().unwrap();
+        let (path, done) = (within.path().join(format!("{PREFIX}x{OWNER}")), AtomicBool::new(false));
+        let (owner, other) = (Uuid::new_v4(), Uuid::new_v4());
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    // It may be gone between being listed and being removed.
+                    let _removed = remove_leftovers(within.path(), other);
+                }
+            });
+            for _ in 0..2_000 {
+                let file = write_owner(&path, owner).unwrap();
+                assert_eq!(fs::read_to_string(&path).unwrap(), owner.to_string());
+                fs::remove_file(&path).unwrap();
+                drop(file);
+            }
+            done.store(true, Ordering::Relaxed);
+        });
     }
 }
