@@ -76,3 +76,25 @@ impl Pruning {
     /// How many are named: history holds what fits into one item of DynamoDB.
     pub const MOST: usize = 100;
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn comes_back(seconds: f64) -> bool {
+        let told = Backups { seconds: BTreeMap::from([("create".to_owned(), seconds)]), ..Backups::default() };
+        let text = serde_json::to_string(&told).expect("a document");
+        serde_json::from_str::<Backups>(&text).expect("the same document") == told
+    }
+
+    #[test]
+    fn seconds_come_back_from_history_to_the_last_digit() {
+        // A reader that is only nearly exact makes others of these.
+        for seconds in [31.245_270_191_439_438, 121.487_919_511_619_45, 0.1 + 0.2] {
+            assert!(comes_back(seconds), "{seconds}");
+        }
+        proptest!(|(seconds in 0.0..1e6_f64)| prop_assert!(comes_back(seconds)));
+    }
+}
