@@ -10,6 +10,7 @@ use super::{
 };
 use crate::model::clock;
 use crate::storage::Backend;
+use crate::work::Progress;
 
 /// Restores a set into a place that is thrown away afterwards, compares every table, and writes down what was found.
 /// What is wrong with the set is in the state that is returned, and no error. Damage that was found by reading its
@@ -110,6 +111,9 @@ async fn reason(desk: Desk<'_>, shelf: &Shelf, manifest: &Manifest, error: Error
     if !matches!(error, Error::Failed { .. }) {
         return error;
     }
+    // The drill's own progress is in rows.
+    let bytes = Progress::new();
+    let desk = desk.counting(&bytes);
     let looked = async {
         if let Some(what) = examine(desk, shelf, manifest).await?.into_iter().next() {
             return Ok(Some(what));

@@ -179,7 +179,8 @@ impl Manifest {
 
     /// The rows of all tables; none if they were not counted.
     pub fn rows(&self) -> Option<u64> {
-        self.tables.values().map(|table| table.rows).sum()
+        let rows = self.tables.values().map(|table| table.rows).sum::<Option<u64>>();
+        rows.filter(|_| !self.tables.is_empty())
     }
 
     /// Whether every table has a digest.

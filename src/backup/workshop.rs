@@ -69,8 +69,16 @@ pub struct Desk<'a> {
     pub shop: &'a Workshop,
     /// Asked between steps, and while programs run.
     pub stop: &'a Stop,
-    /// Kept up to date for whoever watches, in rows.
+    /// Kept up to date for whoever watches: in rows, and where a set is verified in bytes.
     pub progress: &'a Progress,
     /// What may be used of the store together with others, where it bills.
     pub budget: &'a Budget,
+}
+
+impl<'a> Desk<'a> {
+    /// The same with other progress: for a part of the work that counts something else.
+    #[must_use]
+    pub fn counting(self, progress: &'a Progress) -> Self {
+        Self { progress, ..self }
+    }
 }

@@ -7,22 +7,49 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::task::JoinHandle;
 
-use crate::work::Progress;
+use crate::work::{Position, Progress};
 
 /// Between two looks at the progress.
 const LOOKING: Duration = Duration::from_millis(100);
+
+/// What progress counts.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Unit {
+    /// Rows.
+    Rows,
+    /// Bytes.
+    Bytes,
+}
+
+impl Unit {
+    /// How a count is shown whose end is known.
+    const fn bar(self) -> &'static str {
+        match self {
+            Self::Rows => "{msg} {wide_bar} {human_pos}/{human_len} rows, {per_sec}, {eta} left",
+            Self::Bytes => "{msg} {wide_bar} {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left",
+        }
+    }
+
+    /// How one is shown whose end nobody knows.
+    const fn spinner(self) -> &'static str {
+        match self {
+            Self::Rows => "{spinner} {msg}: {human_pos} rows, {per_sec}",
+            Self::Bytes => "{spinner} {msg}: {bytes}, {bytes_per_sec}",
+        }
+    }
+}
 
 /// The bar, in a task of its own.
 #[derive(Debug)]
 pub(super) struct Bar(JoinHandle<()>);
 
 impl Bar {
-    /// Shows `progress` under `title` on stderr, if that is a terminal. Where nobody knows how much
-    /// is expected it only counts.
-    pub(super) fn show(title: &'static str, progress: Progress) -> Self {
+    /// Shows `progress`, which counts in `unit`, under `title` on stderr, if that is a terminal. As long as nobody
+    /// knows how much is expected it only counts.
+    pub(super) fn show(title: &'static str, unit: Unit, progress: Progress) -> Self {
         Self(tokio::spawn(async move {
             if io::stderr().is_terminal() {
-                draw(title, &progress).await;
+                draw(title, unit, &progress).await;
             }
         }))
     }
@@ -35,17 +62,29 @@ impl Bar {
     }
 }
 
-async fn draw(title: &'static str, progress: &Progress) {
-    let (bar, template) = match progress.expected() {
-        0 => (ProgressBar::new_spinner(), "{spinner} {msg}: {human_pos} rows, {per_sec}"),
-        expected => {
-            (ProgressBar::new(expected), "{msg} {wide_bar} {human_pos}/{human_len} rows, {per_sec}, {eta} left")
-        }
-    };
-    let bar = Cleared(bar.with_style(ProgressStyle::with_template(template).expect("a template")));
+async fn draw(title: &'static str, unit: Unit, progress: &Progress) {
+    let style = |template| ProgressStyle::with_template(template).expect("a template");
+    let bar = Cleared(ProgressBar::new_spinner().with_style(style(unit.spinner())));
+    let mut shown = None;
     loop {
-        bar.0.set_position(progress.done());
-        bar.0.set_message(match progress.position().resting {
+        let Position { done, remaining, resting, .. } = progress.position();
+        // What is expected often turns out only when the work has begun, and may turn out to have been too little.
+        let expected = remaining.map(|remaining| done + remaining);
+        if expected != shown {
+            match expected {
+                Some(expected) => {
+                    bar.0.set_length(expected);
+                    bar.0.set_style(style(unit.bar()));
+                }
+                None => {
+                    bar.0.unset_length();
+                    bar.0.set_style(style(unit.spinner()));
+                }
+            }
+            shown = expected;
+        }
+        bar.0.set_position(done);
+        bar.0.set_message(match resting {
             Some(reason) => Cow::Owned(format!("{title}, resting: {reason}")),
             None => Cow::Borrowed(title),
         });

@@ -11,7 +11,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::backup::{Error, Form, Kind, Ledger, Workshop};
+use crate::backup::{Error, Form, Kind, Ledger, Pitr, Workshop};
 use crate::jobs::{backup, backup_drill};
 use crate::metrics::{BackupsSeen, Check, Severity};
 use crate::model::{BackendKind, clock};
@@ -27,6 +27,10 @@ const ASKING: Duration = Duration::from_secs(5);
 
 /// How long a place may take to answer before it is told that it does not.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Runs that are looked through for the newest that asked about point-in-time recovery: those that only remove sets
+/// do not.
+const RECENT: u32 = 20;
 
 /// Who looks at the backups of one store.
 #[derive(Debug)]
@@ -84,6 +88,7 @@ impl Looker {
             self.forget();
             return true;
         }
+        self.tell_recovery(shop.settings.dynamodb.point_in_time_recovery).await;
         let store = Arc::clone(&self.runner.store);
         let known = self.identity.clone();
         let begun = || tokio::spawn(async move { ledger(&shop, &*store, known).await });
@@ -142,6 +147,23 @@ impl Looker {
         self.show(|shown| shown.problem = Some(problem));
     }
 
+    /// Tells what the last run that looked has found about point-in-time recovery, whichever replica or command that
+    /// was. What nobody wants to know is not told.
+    async fn tell_recovery(&self, wanted: Pitr) {
+        let Runner { store, metrics, backend, .. } = &*self.runner;
+        if *backend != BackendKind::Dynamodb {
+            return;
+        }
+        let found = if wanted == Pitr::Ignore {
+            None
+        } else {
+            // That the store does not answer, the watch over it tells.
+            let Ok(newest) = store.history(Some(backup::NAME), RECENT).await else { return };
+            newest.iter().find_map(|run| run.report.backups.as_ref()?.recovery_findings)
+        };
+        metrics.findings(*backend, Check::PointInTimeRecovery, Severity::Warning, found);
+    }
+
     fn forget(&self) {
         let Runner { metrics, backend, board, .. } = &*self.runner;
         for form in Form::ALL {
@@ -151,6 +173,7 @@ impl Looker {
             (Check::BackupDamaged, Severity::Critical),
             (Check::BackupUnverified, Severity::Warning),
             (Check::BackupPlace, Severity::Critical),
+            (Check::PointInTimeRecovery, Severity::Warning),
         ] {
             metrics.findings(*backend, check, severity, None);
         }

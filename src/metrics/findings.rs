@@ -35,6 +35,8 @@ pub enum Check {
     BackupUnverified,
     /// The place where backups are cannot be looked at.
     BackupPlace,
+    /// Tables of DynamoDB without point-in-time recovery, where it is asked for.
+    PointInTimeRecovery,
     /// The server does not get rid of its write-ahead log, so that nobody can restore to a moment of today.
     WalArchiving,
 }
@@ -57,6 +59,7 @@ impl Check {
             Self::BackupDamaged => "backup_damaged",
             Self::BackupUnverified => "backup_unverified",
             Self::BackupPlace => "backup_place",
+            Self::PointInTimeRecovery => "point_in_time_recovery",
             Self::WalArchiving => "wal_archiving",
         }
     }

@@ -32,6 +32,10 @@ pub struct Backups {
     /// How it was restored and compared.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub drill: Option<Drilled>,
+    /// How many findings there are about point-in-time recovery, among the defects of the report; only of runs that
+    /// looked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovery_findings: Option<u64>,
     /// What was decided about the sets; only of runs that remove them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pruning: Option<Pruning>,

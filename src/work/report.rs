@@ -65,9 +65,9 @@ pub struct Report {
 }
 
 impl Report {
-    /// How many findings remain.
+    /// How many findings remain, whatever they are about.
     pub fn remaining(&self) -> u64 {
-        self.findings.as_ref().map_or(0, Findings::total)
+        self.findings.as_ref().map_or(0, Findings::total) + self.defects.len() as u64
     }
 }
 

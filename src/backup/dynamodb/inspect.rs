@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::files::{self, Found};
 use super::pace::Pace;
 use crate::archive::rows::Name;
+use crate::backup::shelf::plain_name;
 use crate::backup::{Desk, Error, Manifest, Result, Shelf, fingerprint};
 use crate::model::digest::{Digest, Kind};
 use crate::model::{Source, Table};
@@ -14,6 +15,7 @@ use crate::storage::dynamodb;
 const STRETCH: u64 = 1000;
 
 /// Reads every row of every file and makes the digests of all tables again. Returns what is not as the manifest says.
+/// Progress is in bytes of files.
 pub(super) async fn inspect(desk: Desk<'_>, shelf: &Shelf, manifest: &Manifest) -> Result<Option<String>> {
     match look(desk, shelf, manifest).await {
         Ok(found) => Ok(found),
@@ -49,5 +51,7 @@ async fn read(desk: Desk<'_>, shelf: &Shelf, manifest: &Manifest, name: Name, di
             pace.check()?;
         }
     }
+    let file = manifest.files.iter().find(|file| plain_name(manifest, file) == name.to_string());
+    desk.progress.add(file.map_or(0, |file| file.size));
     Ok(Found { header: *rows.header(), is_last: rows.is_last() == Some(true), rows: rows.rows() })
 }

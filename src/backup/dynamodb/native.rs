@@ -158,6 +158,10 @@ pub(super) async fn inspect(desk: Desk<'_>, store: &DynamoDb, manifest: &Manifes
 /// does not bring back and we know of: that attributes expire. The rest is told.
 pub(super) async fn restore(desk: Desk<'_>, manifest: &Manifest, into: &DynamoDb) -> Result<()> {
     let pace = Pace::of(desk);
+    // A table that is being restored can be neither stopped nor deleted, so none is begun for a set that is not whole.
+    if let Some(what) = inspect(desk, into, manifest).await? {
+        return Err(Error::Damaged { set: manifest.set.to_string(), what });
+    }
     let mut tables = Vec::new();
     for part in &manifest.parts {
         let table = Table::ALL.into_iter().find(|table| table.name() == part.of);

@@ -40,7 +40,8 @@ impl<'a> Pace<'a> {
         let mut since = None;
         loop {
             self.check()?;
-            let error = match step().await {
+            // On the heap: a request of the SDK is large, and would be so in whatever waits for it, down to the stack.
+            let error = match Box::pin(step()).await {
                 Ok(done) => {
                     if let Some(since) = since.map(|since: Instant| since.elapsed()) {
                         tracing::info!("DynamoDB does it again after {since:.1?}");

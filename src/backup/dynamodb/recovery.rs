@@ -32,21 +32,21 @@ pub async fn point_in_time_recovery(desk: Desk<'_>, store: &DynamoDb) -> Result<
     Ok(without)
 }
 
-/// Does about point-in-time recovery what is configured. Returns what is wrong with it: that it is off or cannot be
-/// asked for is no reason not to make a backup.
+/// Does about point-in-time recovery what is configured. Returns what is wrong with it, or nothing when nobody wants to
+/// know: that it is off or cannot be asked for is no reason not to make a backup.
 ///
 /// # Errors
 ///
 /// When somebody asked to stop.
-pub async fn heed(desk: Desk<'_>, store: &DynamoDb) -> Result<Vec<Defect>> {
+pub async fn heed(desk: Desk<'_>, store: &DynamoDb) -> Result<Option<Vec<Defect>>> {
     let wanted = desk.shop.settings.dynamodb.point_in_time_recovery;
     if wanted == Pitr::Ignore {
-        return Ok(Vec::new());
+        return Ok(None);
     }
     let without = match point_in_time_recovery(desk, store).await {
         Err(Error::Store(error)) => {
             let what = format!("nobody knows whether point-in-time recovery is on: {}", error.chain());
-            return Ok(vec![defect(what, "let the role ask: dynamodb:DescribeContinuousBackups")]);
+            return Ok(Some(vec![defect(what, "let the role ask: dynamodb:DescribeContinuousBackups")]));
         }
         without => without?,
     };
@@ -72,7 +72,7 @@ pub async fn heed(desk: Desk<'_>, store: &DynamoDb) -> Result<Vec<Defect>> {
              update-continuous-backups`",
         ));
     }
-    Ok(defects)
+    Ok(Some(defects))
 }
 
 fn defect(what: String, remedy: &str) -> Defect {

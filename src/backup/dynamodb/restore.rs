@@ -18,7 +18,8 @@ const BATCH_BYTES: usize = 4 << 20;
 
 /// Writes every file, several at the same time.
 pub(super) async fn restore(desk: Desk<'_>, shelf: &Shelf, manifest: &Manifest, into: &DynamoDb) -> Result<()> {
-    desk.progress.expect(manifest.rows().unwrap_or_default());
+    // Whoever restores reads every row again, to compare it.
+    desk.progress.expect(manifest.rows().unwrap_or_default().saturating_mul(2));
     let at_once = usize::try_from(desk.shop.settings.dynamodb.segments.get()).unwrap_or(usize::MAX);
     // A loop, as a closure over references would keep the whole from being sent to another thread.
     let mut fillings = Vec::new();

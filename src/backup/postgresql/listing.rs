@@ -9,6 +9,9 @@ use crate::backup::shelf::plain_name;
 use crate::backup::{Desk, Error, Manifest, Result, Shelf};
 use crate::work::Stop;
 
+/// The file of a dump's table of contents.
+const CONTENTS: &str = "toc.dat";
+
 /// A dump's table of contents, as `pg_restore` shows it and takes it back.
 #[derive(Clone, Debug)]
 pub(super) struct Listing(String);
@@ -93,7 +96,10 @@ pub(super) async fn inspect(desk: Desk<'_>, shelf: &Shelf, manifest: &Manifest) 
     let listing = if is_stream(manifest) {
         of_stream(program, shelf.read(manifest, STREAM).await?, desk.stop).await
     } else {
-        let fetched = shelf.fetch(manifest).await?;
+        // Nothing else is read for a list.
+        let contents = format!("{DIRECTORY}/{CONTENTS}");
+        let files = manifest.files.iter().filter(|file| plain_name(manifest, file) == contents).cloned().collect();
+        let fetched = shelf.fetch(&Manifest { files, ..manifest.clone() }).await?;
         of_directory(program, &fetched.directory().join(DIRECTORY), desk.stop).await
     };
     match listing {

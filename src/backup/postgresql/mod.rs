@@ -1,6 +1,7 @@
 //! Backups of PostgreSQL: what its own programs write, and what other tools make and keep.
 
 mod dump;
+mod extent;
 mod listing;
 mod logical;
 mod physical;
@@ -15,6 +16,7 @@ use super::{
 use crate::storage::Home;
 use crate::storage::postgres::{Postgres, Settings};
 
+pub(super) use extent::unpacked;
 pub(super) use restore::conninfo;
 pub use restore::restore;
 

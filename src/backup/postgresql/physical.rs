@@ -3,17 +3,17 @@
 
 use tokio::io::AsyncWriteExt;
 
-use super::{direct, found, room, same_cluster};
+use super::{direct, extent, found, room, same_cluster};
 use crate::backup::cluster::base::{self, Unpacked};
 use crate::backup::program::Toolbox;
 use crate::backup::{CompressionKind, Consistency, Desk, Draft, Error, Manifest, Result, Shelf, Taken, Versions};
 use crate::storage::postgres::{Postgres, Replication};
 
 /// The directory of the files in a set.
-const DIRECTORY: &str = "base";
+pub(super) const DIRECTORY: &str = "base";
 
 /// What `pg_basebackup` writes of what it has copied, with a checksum of every file.
-const CHECKSUMS: &str = "backup_manifest";
+pub(super) const CHECKSUMS: &str = "backup_manifest";
 
 /// One connection copies, another one follows the write-ahead log.
 const CONNECTIONS: i64 = 2;
@@ -116,7 +116,7 @@ pub(super) async fn inspect(desk: Desk<'_>, shelf: &Shelf, manifest: &Manifest) 
     let server = manifest.versions.server.as_deref().unwrap_or_default();
     let major = server.split('.').next().and_then(|text| text.parse().ok()).unwrap_or_default();
     let verifier = Toolbox::of(&desk.shop.settings).find("pg_verifybackup", major, desk.stop).await?;
-    let staging = shelf.stage(manifest.bytes()).await?;
+    let staging = shelf.stage(extent::unpacked(shelf, manifest).await?).await?;
     let unpacked = Unpacked::below(staging.files());
     if let Err(error) = base::unpack(desk, shelf, manifest, &unpacked).await {
         return found(error);

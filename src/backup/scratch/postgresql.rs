@@ -100,7 +100,7 @@ async fn prepare(desk: Desk<'_>, shelf: &Shelf, manifest: &Manifest, found: &Fou
         // Nobody's code runs when somebody logs in.
         options.settings.push(("event_triggers".to_owned(), "off".to_owned()));
     }
-    let (manifest, keep_free) = (manifest.clone(), desk.shop.settings.keep_free);
+    let (needed, keep_free) = (space::needed(shelf, manifest).await?, desk.shop.settings.keep_free);
     blocking(move || {
         let removed = cluster::remove_leftovers(&within, owner).map_err(|error| Error::Failed {
             what: format!("cannot remove what is left of earlier drills in {}", within.display()),
@@ -109,7 +109,7 @@ async fn prepare(desk: Desk<'_>, shelf: &Shelf, manifest: &Manifest, found: &Fou
         for directory in removed {
             tracing::info!(directory = %directory.display(), "removed what was left of a drill that was killed");
         }
-        space::check(&within, &manifest, keep_free)?;
+        space::check(&within, needed, keep_free)?;
         Cluster::prepare(&options).map_err(failed)
     })
     .await
@@ -146,7 +146,7 @@ async fn database(
         )));
     }
     if is_production(shelf, manifest, &site) {
-        allow_production(desk, manifest, &site)?;
+        allow_production(desk, space::needed(shelf, manifest).await?, &site)?;
     }
     if major_of(manifest).is_some_and(|major| major > site.major) {
         return Err(Error::Refused(format!(
@@ -194,8 +194,8 @@ fn is_production(shelf: &Shelf, manifest: &Manifest, site: &Site) -> bool {
     matches!(home, Home::Postgresql { system_identifier, .. } if *system_identifier == site.system_identifier)
 }
 
-/// Refuses the production server unless it is allowed and has the space.
-fn allow_production(desk: Desk<'_>, manifest: &Manifest, site: &Site) -> Result<()> {
+/// Refuses the production server unless it is allowed and has the space that is needed.
+fn allow_production(desk: Desk<'_>, needed: u64, site: &Site) -> Result<()> {
     if !desk.shop.settings.drill.allow_production_server {
         return Err(Error::Refused(
             "the drill would take place on the server that holds the deployment: set backup.drill.target to another, \
@@ -211,7 +211,7 @@ fn allow_production(desk: Desk<'_>, manifest: &Manifest, site: &Site) -> Result<
                 .to_owned(),
         ));
     };
-    space::check(directory, manifest, desk.shop.settings.keep_free)
+    space::check(directory, needed, desk.shop.settings.keep_free)
 }
 
 /// The schema that the tables of a set are in; if it does not say, the one that is configured.

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::super::job::{self, time};
 use super::super::output::{Output, table};
-use super::super::progress::Bar;
+use super::super::progress::{Bar, Unit};
 use super::super::{DONE, FAILED, REMAINS};
 use super::sets::{Wanted, find};
 use crate::backup::{self, Desk, Finder, Level, State, Workshop};
@@ -28,7 +28,8 @@ pub(super) async fn verify(
 ) -> anyhow::Result<u8> {
     let shop = daemon::workshop(config);
     let (shelf, entry) = find(wanted, Level::Taken, backend, &shop, config).await?;
-    let state = attended("backup verify", &shop, async |desk| backup::verify(desk, &shelf, &entry.set).await).await?;
+    let verifying = async |desk: Desk<'_>| backup::verify(desk, &shelf, &entry.set).await;
+    let state = attended("backup verify", Unit::Bytes, &shop, verifying).await?;
     let State { set, verified_at, drill, damage } = &state;
     let document = json!({
         "set": set, "level": state.level(), "verified_at": verified_at, "drill": drill, "damage": damage,
@@ -73,9 +74,8 @@ pub(super) async fn restore(
 ) -> anyhow::Result<u8> {
     let shop = daemon::workshop(config);
     let (shelf, entry) = find(wanted, Level::Verified, backend, &shop, config).await?;
-    let restored =
-        attended("backup restore", &shop, async |desk| backup::restore(desk, &shelf, &entry.set, into).await).await;
-    match restored {
+    let restoring = async |desk: Desk<'_>| backup::restore(desk, &shelf, &entry.set, into).await;
+    match attended("backup restore", Unit::Rows, &shop, restoring).await {
         Ok(restored) => {
             output.either(&restored, || {
                 let compared = if restored.compared { "the digest of every table" } else { "the number of rows" };
@@ -103,13 +103,14 @@ pub(super) async fn restore(
 /// Does something long, with a bar to watch it by, until it is done or interrupted.
 async fn attended<T>(
     title: &'static str,
+    unit: Unit,
     shop: &Workshop,
     work: impl AsyncFnOnce(Desk<'_>) -> backup::Result<T>,
 ) -> anyhow::Result<T> {
     let mut signals = Signals::new().context("cannot listen for signals")?;
     let (stop, progress) = (Stop::new(), Progress::new());
     let budget = Budget::of(&shop.storage.dynamodb);
-    let bar = Bar::show(title, progress.clone());
+    let bar = Bar::show(title, unit, progress.clone());
     let desk = Desk { shop, stop: &stop, progress: &progress, budget: &budget };
     let ended = {
         let mut work = std::pin::pin!(work(desk));

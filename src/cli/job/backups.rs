@@ -8,7 +8,8 @@ use crate::work::{Backups, Pruning, Run};
 
 /// A run that made, proved or removed backups.
 pub(super) fn summary(run: &Run, backups: &Backups) -> String {
-    let Backups { set, form, bytes, files, rows, level, damage, drill, pruning, seconds, note } = backups;
+    let Backups { set, form, bytes, files, rows, level, damage, drill, pruning, seconds, note, recovery_findings: _ } =
+        backups;
     let mut lines = vec![
         ["outcome", outcome(run)].map(str::to_owned),
         ["took".to_owned(), run.seconds().map(|seconds| format!("{seconds:.2} s")).unwrap_or_default()],

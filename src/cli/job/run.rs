@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::super::findings;
 use super::super::output::{Output, table};
-use super::super::progress::Bar;
+use super::super::progress::{Bar, Unit};
 use super::super::{DONE, FAILED, REMAINS};
 use super::{backups, outcome, reasons, time};
 use crate::config::Config;
@@ -84,7 +84,7 @@ pub(in crate::cli) async fn run(job: &Arc<dyn Job>, config: &Config) -> anyhow::
         let (runner, job, stop, progress) = (Arc::clone(&runner), Arc::clone(job), stop.clone(), progress.clone());
         async move { runner.run(&job, Start::Manual, &stop, &progress).await }
     });
-    let bar = Bar::show(job.name(), progress);
+    let bar = Bar::show(job.name(), Unit::Rows, progress);
     let ran = loop {
         tokio::select! {
             ran = &mut running => break ran,

@@ -20,7 +20,7 @@ use crate::backup::{self, Pruned, Shelf, Workshop, dynamodb};
 use crate::jobs;
 use crate::model::BackendKind;
 use crate::storage::{Concrete, Result, Store};
-use crate::work::{Backups, Defect, Limits, Pruning, Report};
+use crate::work::{Backups, Defect, Limits, Progress, Pruning, Report};
 
 /// The job's name.
 pub const NAME: &str = "backup";
@@ -96,8 +96,11 @@ impl BackupJob {
     async fn create(&self, session: &mut Session<'_>, shelf: &Shelf) -> Result<(), Halt> {
         let (desk, store, run) = (session.desk(), session.store, session.at.lease.run.run_id);
         session.step("find", CREATE, self.is_ours(store, shelf)).await?;
-        if let Concrete::Dynamodb(store) = store.concrete() {
-            session.defects = session.step("check", CREATE, dynamodb::heed(desk, store)).await?;
+        if let Concrete::Dynamodb(store) = store.concrete()
+            && let Some(defects) = session.step("check", CREATE, dynamodb::heed(desk, store)).await?
+        {
+            session.told.recovery_findings = Some(defects.len() as u64);
+            session.defects = defects;
             for Defect { kind, what, remedy, .. } in &session.defects {
                 tracing::warn!(job.name = NAME, finding = kind, remedy, "{what}");
             }
@@ -105,7 +108,10 @@ impl BackupJob {
         let manifest = session.step("create", CREATE, backup::create(desk, store, run)).await?;
         session.tell_set(&manifest);
         session.told.level = Some(backup::Level::Taken.name().to_owned());
-        let state = session.step("verify", VERIFY, backup::verify(desk, shelf, &manifest.set)).await?;
+        // The run's own progress is in rows.
+        let bytes = Progress::new();
+        let verified = backup::verify(desk.counting(&bytes), shelf, &manifest.set);
+        let state = session.step("verify", VERIFY, verified).await?;
         session.tell_state(VERIFY, &state)
     }
 

@@ -1,6 +1,6 @@
 //! The commands about backups, as somebody types them.
 
-use crate::harness::backups::Deployment;
+use crate::harness::backups::{Deployment, files_below};
 use crate::harness::cluster::TestDb;
 use crate::harness::daemon::{Maintd, Output};
 use crate::harness::dynamodb::TestTables;
@@ -99,4 +99,26 @@ async fn each_backend_of_a_deployment_has_backups_of_its_own() {
     let latest = on_both().run(&["backup", "verify", "latest"]);
     assert_eq!((latest.code, latest.stderr.contains("write the id of a set")), (1, true), "{latest:?}");
     assert_eq!(on_both().run(&["backup", "verify", "latest", "--backend", "dynamodb"]).code, 0);
+}
+
+#[tokio::test]
+async fn what_is_done_is_watched_on_a_terminal_and_nowhere_else() {
+    let deployment = Deployment::new("").await;
+    let set = deployment.create();
+    let files = files_below(&deployment.place());
+    let of_set = files.iter().filter(|path| path.to_str().is_some_and(|path| path.contains(&set)));
+    assert!(of_set.count() > 4, "{files:?}");
+    // As slow as a set that has more than these few bytes.
+    let slow = |point: &str| deployment.maintd().env("FAILPOINTS", format!("backup::{point}=return(delay:500)"));
+    for (point, arguments, shown) in [
+        ("verify", ["backup", "verify", &set], ["backup verify ", "KiB, ", "KiB/s, ", "s left"]),
+        ("compare", ["backup", "drill", &set], ["backup_drill ", "/20 rows, ", "/s, ", "s left"]),
+    ] {
+        let piped = slow(point).run(&arguments);
+        assert_eq!((piped.code, piped.stderr.as_str()), (0, ""), "{piped:?}");
+        let watched = slow(point).run_on_terminal(&arguments);
+        assert_eq!(watched.code, 0, "{watched:?}");
+        let missing = shown.iter().find(|shown| !watched.stdout.contains(**shown));
+        assert_eq!(missing, None, "{}", watched.stdout);
+    }
 }

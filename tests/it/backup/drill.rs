@@ -1,10 +1,14 @@
 //! Sets that are restored into a place that is thrown away, and what is left of it.
 
+use sqlx::AssertSqlSafe;
+use tempfile::TempDir;
+
 use super::proof::{ABORT, Proof, after_a_kill, done, only, run};
 use crate::harness::cluster::TestDb;
 use crate::harness::daemon::{Maintd, Output};
 use crate::harness::dynamodb::TestTables;
 use crate::harness::store::add_attributes;
+use crate::harness::tools::tool;
 
 const DRILL: [&str; 3] = ["backup", "drill", "latest"];
 
@@ -29,17 +33,26 @@ pub(super) async fn deployment() -> TestDb {
     db
 }
 
-/// Databases that are there for drills of this deployment.
+/// How the names of databases for drills of this deployment begin.
+const BEGINNING: &str = "SELECT 'maintd_drill_' || left(replace(id::text, '-', ''), 12) FROM maintd.deployments";
+
+/// Databases that are there for drills of this deployment, or are called so.
 async fn scratch_databases(db: &TestDb) -> Vec<String> {
-    let beginning = sqlx::query_scalar::<_, String>(
-        "SELECT 'maintd_drill_' || left(replace(id::text, '-', ''), 12) FROM maintd.deployments",
-    );
-    let beginning = beginning.fetch_one(db.pool()).await.unwrap();
+    let beginning: String = sqlx::query_scalar(BEGINNING).fetch_one(db.pool()).await.unwrap();
     sqlx::query_scalar("SELECT datname::text FROM pg_database WHERE starts_with(datname, $1)")
         .bind(beginning)
         .fetch_all(db.pool())
         .await
         .unwrap()
+}
+
+/// A target on the server of the deployment.
+fn same_server(db: &TestDb) -> String {
+    format!(
+        "[targets.elsewhere]\nbackend = \"postgresql\"\nhost = \"{}\"\nport = {}\ndbname = \"postgres\"\nuser = \"postgres\"\n",
+        db.host(),
+        db.port()
+    )
 }
 
 fn has_died(output: &Output) {
@@ -81,13 +94,8 @@ async fn what_comes_out_of_a_dump_is_what_went_in_and_no_cluster_stays() {
 #[tokio::test]
 async fn a_target_gets_a_database_that_goes_again_also_after_a_kill() {
     let db = deployment().await;
-    let target = format!(
-        "[backup.drill]\ntarget = \"elsewhere\"\nallow_production_server = true\n[targets.elsewhere]\n\
-         backend = \"postgresql\"\nhost = \"{}\"\nport = {}\ndbname = \"postgres\"\nuser = \"postgres\"\n",
-        db.host(),
-        db.port()
-    );
-    let proof = Proof::with(&target);
+    let drill = "[backup.drill]\ntarget = \"elsewhere\"\nallow_production_server = true\n";
+    let proof = Proof::with(&format!("{drill}{}", same_server(&db)));
     done(proof.on(&db, &["backup", "create"]));
     let killed = proof.configured(Maintd::on(&db)).env("FAILPOINTS", format!("backup::restore={ABORT}"));
     has_died(&killed.run(&DRILL));
@@ -104,6 +112,61 @@ async fn a_target_gets_a_database_that_goes_again_also_after_a_kill() {
     done(after_a_kill(async || proof.on(&db, &DRILL)).await);
     assert_eq!(scratch_databases(&db).await, [] as [String; 0]);
     assert_eq!(only(&proof.on(&db, &["backup", "list", "--json"]))["level"], "drilled");
+}
+
+/// A directory with PostgreSQL's clients and none of its servers, as on a host that only has the daemon.
+fn clients() -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    for client in ["pg_dump", "pg_restore"] {
+        std::os::unix::fs::symlink(tool(client), directory.path().join(client)).unwrap();
+    }
+    directory
+}
+
+#[tokio::test]
+async fn the_production_server_is_used_only_if_it_may_be_and_has_the_space() {
+    let db = deployment().await;
+    let clients = clients();
+    let proof = Proof::with(&format!("bin_dir = \"{}\"\n{}", clients.path().display(), same_server(&db)));
+    let drill = |variables: &[(&str, &str)]| {
+        let maintd = proof.configured(Maintd::on(&db));
+        variables.iter().fold(maintd, |maintd, (name, value)| maintd.env(name, value)).run(&DRILL)
+    };
+    const ALLOWED: (&str, &str) = ("MAINTD_BACKUP__DRILL__ALLOW_PRODUCTION_SERVER", "true");
+    let refused = |variables: &[(&str, &str)], words: &[&str]| {
+        let output = drill(variables);
+        let missing = words.iter().find(|word| !output.stdout.contains(**word));
+        assert_eq!((output.code, missing), (1, None), "{}\n{}", output.stdout, output.stderr);
+    };
+    done(proof.on(&db, &["backup", "create"]));
+
+    refused(&[], &["backup.drill.target", "backup.drill.allow_production_server", "there is none in"]);
+    // Neither when a target turns out to be on it.
+    let elsewhere = ("MAINTD_BACKUP__DRILL__TARGET", "elsewhere");
+    refused(&[elsewhere], &["holds the deployment", "backup.drill.allow_production_server = true"]);
+    // Nor when it would have too little left. It is not filled to see that.
+    refused(&[ALLOWED, ("MAINTD_BACKUP__KEEP_FREE", "1000TiB")], &["are needed", "`keep_free` below [backup]"]);
+    assert_eq!(scratch_databases(&db).await, [] as [String; 0]);
+    let set = only(&proof.on(&db, &["backup", "list", "--json"]));
+    assert_eq!((&set["level"], &set["damage"]), (&"verified".into(), &serde_json::Value::Null), "{set:#}");
+
+    // What has the name of a drill's database and is somebody else's stays, whatever else is thrown away.
+    let beginning = sqlx::query_scalar::<_, String>(BEGINNING).fetch_one(db.pool()).await.unwrap();
+    let (other, left) = (format!("{beginning}_00000000"), format!("{beginning}_11111111"));
+    for name in [&other, &left] {
+        sqlx::raw_sql(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(db.pool()).await.unwrap();
+    }
+    let said = format!("COMMENT ON DATABASE {other} IS 'the only copy of the photographs'");
+    sqlx::raw_sql(AssertSqlSafe(said)).execute(db.pool()).await.unwrap();
+    let drilled = done(drill(&[ALLOWED]));
+    assert!(drilled.stdout.contains("digests compared"), "{}", drilled.stdout);
+    assert_eq!(scratch_databases(&db).await, [other.as_str()]);
+    let set = only(&proof.on(&db, &["backup", "list", "--json"]));
+    assert_eq!((&set["level"], &set["drill"]["rows"]), (&"drilled".into(), &set["rows"]), "{set:#}");
+    // What it was made of is all still there, and nothing lies about.
+    let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM attributes").fetch_one(db.pool()).await.unwrap();
+    assert_eq!((rows, proof.left()), (304, Vec::new()));
+    sqlx::raw_sql(AssertSqlSafe(format!("DROP DATABASE {other}"))).execute(db.pool()).await.unwrap();
 }
 
 #[tokio::test]
@@ -144,8 +207,9 @@ async fn what_is_encrypted_is_drilled_by_whoever_has_the_key() {
             None => proof.on(&db, arguments),
             Some(_) => proof.beside(&tables, arguments).await,
         };
-        done(on(&proof, &["backup", "create"]).await);
+        // Whoever makes a set needs no key, and verifies what there is to see without one.
         let more = without_key(&mut proof);
+        done(on(&proof, &["backup", "create"]).await);
         let refused = on(&proof, &DRILL).await;
         let said = format!("{}{}", refused.stdout, refused.stderr);
         assert!(refused.code == 1 && said.contains("identity_file"), "{}: {said}", refused.code);

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use actingweb_maintd::backup::{
-    self, Consistency, DynamodbMethod, Entry, Error, Finder, Form, Pitr, Shelf, State, dynamodb,
+    self, Consistency, DynamodbMethod, Entry, Error, Finder, Form, Pitr, Shelf, State, TableSum, dynamodb,
 };
 use actingweb_maintd::metrics::Metrics;
 use actingweb_maintd::model::Table;
@@ -18,6 +18,8 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::dynamodb::{Office, through};
+use super::proof::{Proof, done, only};
+use crate::harness::daemon::Maintd;
 use crate::harness::dynamodb::{client_of, items};
 use crate::harness::dynamodb_proxy::{DynamoDbProxy, Fault};
 use crate::harness::eventually;
@@ -171,7 +173,8 @@ async fn exports_are_of_one_second_and_need_point_in_time_recovery() {
         segments: Bounded::new(1),
         ..backup::Dynamodb::default()
     });
-    let defects = dynamodb::heed(checking.desk(), &from).await.unwrap();
+    assert_eq!(dynamodb::heed(office.desk(), &from).await.unwrap(), None, "nobody wants to know");
+    let defects = dynamodb::heed(checking.desk(), &from).await.unwrap().unwrap();
     assert_eq!(defects.len(), 1);
     assert!(defects[0].what.contains("is off for t_actors, t_properties"), "{defects:?}");
     let off = dynamodb::point_in_time_recovery(office.desk(), &from).await.unwrap();
@@ -182,7 +185,7 @@ async fn exports_are_of_one_second_and_need_point_in_time_recovery() {
         export_bucket: Some("exports".to_owned()),
         ..backup::Dynamodb::default()
     });
-    assert_eq!(dynamodb::heed(enabling.desk(), &from).await.unwrap(), []);
+    assert_eq!(dynamodb::heed(enabling.desk(), &from).await.unwrap(), Some(vec![]));
     // There is none as long as the second in which it was switched on for the last table is not over.
     let mut made = None;
     eventually("a second that all tables can be brought back to", async || {
@@ -201,4 +204,70 @@ async fn exports_are_of_one_second_and_need_point_in_time_recovery() {
     let shelf = enabling.shelf(&from).await;
     let error = dynamodb::restore(office.desk(), &shelf, &manifest, &from).await.unwrap_err();
     assert!(matches!(error, Error::Refused(_)), "{}", error.chain());
+}
+
+/// The tables of drills that are there.
+async fn scratch_tables(client: &Client) -> Vec<String> {
+    let listed = client.list_tables().send().await.unwrap();
+    listed.table_names().iter().filter(|name| name.contains("_drill_")).cloned().collect()
+}
+
+#[tokio::test]
+async fn a_set_of_dynamodbs_own_backups_is_drilled_and_told_from_one_that_is_not_whole() {
+    let server = Ministack::start();
+    let from = store(&server, "t");
+    let client = client_of(&server.endpoint());
+    from.apply(true).await.unwrap();
+    for id in ["one", "two", "three"] {
+        put(&client, "t_properties", id).await;
+    }
+    let proof = Proof::with("[backup.dynamodb]\nmethod = \"native\"\n");
+    let command = |arguments: &[&str]| proof.configured(Maintd::beside_tables(&server.endpoint(), "t")).run(arguments);
+    let drill = ["backup", "drill", "latest", "--json"];
+    let set = || only(&command(&["backup", "list", "--json"]));
+
+    let made = done(command(&["backup", "create", "--json"])).json()["report"]["backups"].clone();
+    assert_eq!((&made["form"], &made["level"]), (&"native".into(), &"verified".into()), "{made:#}");
+    assert_eq!(made["rows"], serde_json::Value::Null, "nobody counted them");
+    // What comes later is not in it.
+    put(&client, "t_properties", "four").await;
+    let run = done(command(&drill)).json();
+    assert_eq!((&run["job"], &run["outcome"]), (&"backup_drill".into(), &"succeeded".into()), "{run:#}");
+    let told = &run["report"]["backups"];
+    assert_eq!((&told["set"], &told["level"], &told["damage"]), (&made["set"], &"drilled".into(), &().into()));
+    let drilled = &told["drill"];
+    assert_eq!((&drilled["rows"], &drilled["compared"]), (&3.into(), &false.into()), "{drilled:#}");
+    assert!(drilled["restore_seconds"].as_f64() > Some(0.0) && drilled["data_age_seconds"].as_f64() > Some(0.0));
+    let note = drilled["note"].as_str().unwrap();
+    assert!(note.contains("has no digests") && note.contains("not compared"), "{note}");
+    let listed = set();
+    assert_eq!((&listed["level"], &listed["drill"]["rows"]), (&"drilled".into(), &3.into()), "{listed:#}");
+    assert_eq!(scratch_tables(&client).await, [] as [String; 0]);
+    let shown = done(command(&drill[..3])).stdout;
+    assert!(shown.contains("digests compared") && shown.contains(note), "{shown}");
+
+    // A set that tells of rows which do not come back.
+    let four = TableSum { rows: Some(4), digest: None };
+    proof.rewrite(|manifest| drop(manifest.tables.insert("properties".to_owned(), four)));
+    let found = command(&drill);
+    assert_eq!(found.code, 2, "{found:?}");
+    assert_eq!(found.json()["outcome"], "failed", "{found:?}");
+    let damage = found.json()["report"]["backups"]["damage"].as_str().unwrap().to_owned();
+    assert_eq!(damage, "properties is another: 3 rows came back of 4");
+    assert_eq!((&set()["damage"]["what"], &set()["damage"]["by"]), (&damage.into(), &"drill".into()));
+    assert_eq!(scratch_tables(&client).await, [] as [String; 0]);
+
+    // Somebody has deleted the backup of a table. No table is restored then.
+    let manifest = proof.rewrite(|manifest| manifest.tables.clear());
+    done(command(&drill));
+    assert_eq!((&set()["level"], &set()["damage"]), (&"drilled".into(), &().into()), "what only a drill clears");
+    let gone = &manifest.parts[4];
+    client.delete_backup().backup_arn(&gone.reference).send().await.unwrap();
+    let found = command(&drill);
+    assert_eq!(found.code, 2, "{found:?}");
+    let damage = found.json()["report"]["backups"]["damage"].as_str().unwrap().to_owned();
+    assert!(damage.contains(&format!("DynamoDB has no backup of {} any more", gone.of)), "{damage}");
+    assert_eq!(scratch_tables(&client).await, [] as [String; 0]);
+    // The tables of the application are as they were.
+    assert_eq!(items(&client, "t_properties").await.len(), 4);
 }

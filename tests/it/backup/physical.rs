@@ -4,8 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use actingweb_maintd::archive::sum;
-use actingweb_maintd::backup::{CompressionKind, Error, Form, PostgresqlMethod};
+use actingweb_maintd::archive::{ErrorKind, sum};
+use actingweb_maintd::backup::{self, CompressionKind, Error, Form, PostgresqlMethod};
+use actingweb_maintd::model::setting::Size;
 use actingweb_maintd::storage::postgres::{Settings, SslMode};
 
 use super::workbench::Workbench;
@@ -128,4 +129,44 @@ async fn a_cluster_is_copied_and_every_byte_of_it_checked_and_no_password_is_see
     bench.shop.settings.encryption.recipients = vec!["age1".to_owned()];
     let error = bench.create(&store).await.unwrap_err();
     assert!(matches!(error, Error::Refused(_) | Error::Place(_) | Error::Failed { .. }), "{error:?}");
+}
+
+/// How many bytes a check of a set wants free, as its refusal tells.
+fn wanted(error: &Error, keep_free: Size) -> u64 {
+    let told = error.chain();
+    let mebibytes = |before: &str, after: &str| -> f64 {
+        let number = told.split(before).nth(1).and_then(|rest| rest.split(after).next());
+        number.and_then(|number| number.parse().ok()).unwrap_or_else(|| panic!("{told}"))
+    };
+    ((mebibytes("are free, and ", " MiB are needed") * f64::from(1 << 20)) as u64).saturating_sub(keep_free.0)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_compressed_is_unpacked_only_where_there_is_space_for_all_of_it() {
+    let private = Private::start(&[], &[]).await;
+    let settings = settings_of(private.cluster().host(), private.cluster().port(), "postgres");
+    let store = open(settings.clone());
+    let mut bench = Workbench::of(settings);
+    bench.shop.settings.postgresql.method = PostgresqlMethod::Physical;
+    let packed = bench.create(&store).await.unwrap_or_else(|error| panic!("{}", error.chain()));
+    bench.shop.settings.postgresql.compression.kind = CompressionKind::None;
+    let plain = bench.create(&store).await.unwrap_or_else(|error| panic!("{}", error.chain()));
+    assert!(packed.bytes() * 3 < plain.bytes(), "{} {}", packed.bytes(), plain.bytes());
+    assert_eq!(bench.inspect(&store, &packed).await.unwrap(), None);
+
+    // More than any disk has.
+    bench.shop.settings.keep_free = "4096TiB".parse().unwrap();
+    for set in [&packed, &plain] {
+        let error = bench.inspect(&store, set).await.unwrap_err();
+        assert!(matches!(&error, Error::Place(error) if error.kind == ErrorKind::Full), "{}", error.chain());
+        let wanted = wanted(&error, bench.shop.settings.keep_free);
+        // Of the log, another file may have been begun.
+        let most = plain.bytes() + (32 << 20);
+        assert!((plain.bytes() * 9 / 10..most).contains(&wanted), "{wanted} {}", plain.bytes());
+    }
+    let drilled = backup::drill(bench.desk(), &bench.shelf(&store).await, &packed.set).await.unwrap_err();
+    let wanted = wanted(&drilled, bench.shop.settings.keep_free);
+    assert!(wanted > plain.bytes() * 3 / 2, "{wanted} {}", drilled.chain());
+    let left: Vec<_> = std::fs::read_dir(bench.shop.work_dir()).unwrap().flatten().collect();
+    assert!(left.is_empty(), "{left:?}");
 }

@@ -122,16 +122,25 @@ impl Proof {
         let digests = forge(&digests);
         let read: std::collections::BTreeMap<String, actingweb_maintd::model::digest::Digest> =
             serde_json::from_str(&digests).expect("digests");
-        let text = fs::read(set.join("manifest.json")).expect("a manifest");
-        let mut manifest: Manifest = Sealed::read(&text).expect("a manifest");
-        let digest = &read[table];
-        let told = manifest.tables.get_mut(table).expect("the table");
-        told.digest = Some(actingweb_maintd::backup::fingerprint(digest));
-        told.rows = Some(digest.count());
-        let file = manifest.files.iter_mut().find(|file| file.name == DIGESTS).expect("the file");
-        (file.size, file.sha256) = (digests.len() as u64, sum(digests.as_bytes()));
-        fs::write(set.join(DIGESTS), digests).expect("writing digests");
-        fs::write(set.join("manifest.json"), Sealed::write(&manifest)).expect("writing the manifest");
+        fs::write(set.join(DIGESTS), &digests).expect("writing digests");
+        self.rewrite(|manifest| {
+            let digest = &read[table];
+            let told = manifest.tables.get_mut(table).expect("the table");
+            told.digest = Some(actingweb_maintd::backup::fingerprint(digest));
+            told.rows = Some(digest.count());
+            let file = manifest.files.iter_mut().find(|file| file.name == DIGESTS).expect("the file");
+            (file.size, file.sha256) = (digests.len() as u64, sum(digests.as_bytes()));
+        });
+    }
+
+    /// Changes what the manifest of the only set says. Returns what it said.
+    pub(super) fn rewrite(&self, change: impl FnOnce(&mut Manifest)) -> Manifest {
+        let path = self.set_directory().join("manifest.json");
+        let said: Manifest = Sealed::read(&fs::read(&path).expect("a manifest")).expect("a manifest");
+        let mut says = said.clone();
+        change(&mut says);
+        fs::write(path, Sealed::write(&says)).expect("writing the manifest");
+        said
     }
 }
 

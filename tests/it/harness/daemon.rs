@@ -46,17 +46,23 @@ impl Maintd {
 
     /// Beside an application on a test's tables.
     pub(crate) fn beside(tables: &TestTables) -> Self {
-        Self::bare().env("DATABASE_BACKEND", "dynamodb").to(tables)
+        Self::beside_tables(tables.emulator().endpoint(), tables.prefix())
+    }
+
+    /// Beside an application on the tables of the DynamoDB at `endpoint` whose names begin with `prefix`.
+    pub(crate) fn beside_tables(endpoint: &str, prefix: &str) -> Self {
+        Self::bare().env("DATABASE_BACKEND", "dynamodb").to(endpoint, prefix)
     }
 
     /// And beside one on a test's tables as well.
     pub(crate) fn and(self, tables: &TestTables) -> Self {
-        self.env("MAINTD_STORAGE__BACKENDS", "postgresql,dynamodb").to(tables)
+        let both = self.env("MAINTD_STORAGE__BACKENDS", "postgresql,dynamodb");
+        both.to(tables.emulator().endpoint(), tables.prefix())
     }
 
-    fn to(self, tables: &TestTables) -> Self {
-        self.env("AWS_DB_HOST", tables.emulator().endpoint())
-            .env("AWS_DB_PREFIX", tables.prefix())
+    fn to(self, endpoint: &str, prefix: &str) -> Self {
+        self.env("AWS_DB_HOST", endpoint)
+            .env("AWS_DB_PREFIX", prefix)
             // Anybody is let in.
             .env("AWS_ACCESS_KEY_ID", "test")
             .env("AWS_SECRET_ACCESS_KEY", "test")
@@ -88,6 +94,24 @@ impl Maintd {
     /// Runs one command to its end.
     pub(crate) fn run(mut self, arguments: &[&str]) -> Output {
         let output = self.command.args(arguments).output().expect("running the binary");
+        let text = |bytes| String::from_utf8(bytes).expect("the binary prints UTF-8");
+        Output { code: code(output.status), stdout: text(output.stdout), stderr: text(output.stderr) }
+    }
+
+    /// Runs one command to its end on a terminal, on which everything it prints comes together.
+    pub(crate) fn run_on_terminal(mut self, arguments: &[&str]) -> Output {
+        self.command.args(arguments);
+        let quoted = |word: &OsStr| format!("'{}'", word.to_str().expect("text").replace('\'', r"'\''"));
+        let words: Vec<String> =
+            std::iter::once(self.command.get_program()).chain(self.command.get_args()).map(quoted).collect();
+        // Wherever there is `setpriv`, which `./x` needs, there is this as well.
+        let mut terminal = Command::new("script");
+        terminal.args(["--quiet", "--return", "--command", &words.join(" "), "/dev/null"]).stdin(Stdio::null());
+        terminal
+            .env_clear()
+            .env("TERM", "xterm")
+            .envs(self.command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let output = terminal.output().expect("running `script` of util-linux");
         let text = |bytes| String::from_utf8(bytes).expect("the binary prints UTF-8");
         Output { code: code(output.status), stdout: text(output.stdout), stderr: text(output.stderr) }
     }
