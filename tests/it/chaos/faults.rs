@@ -2,6 +2,7 @@
 //! after it, when nobody knows whether it was done, or the process ends there.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use actingweb_maintd::schedule::Schedule;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -40,7 +41,7 @@ const RARELY: &str = "[jobs.ttl_cleanup]\nschedule = \"@yearly\"\n";
 const ROWS: i64 = 150;
 
 /// Databases that one test has, at the same time.
-const AT_ONCE: usize = 4;
+const AT_ONCE: u64 = 6;
 
 /// The points of one transaction.
 fn points(transaction: &str) -> Vec<String> {
@@ -271,9 +272,12 @@ async fn ends(point: &str) {
 
 /// Lets something happen at each of the points, several at the same time.
 fn at_each<F: Future<Output = ()>>(points: &[String], happen: impl Fn(String) -> F + Copy + Send + Sync) {
-    for some in points.chunks(AT_ONCE) {
-        seeds::with_each(0..some.len() as u64, |index| happen(some[index as usize].clone()));
-    }
+    let next = &AtomicUsize::new(0);
+    seeds::with_each(0..AT_ONCE, |_| async move {
+        while let Some(point) = points.get(next.fetch_add(1, Ordering::Relaxed)) {
+            happen(point.clone()).await;
+        }
+    });
 }
 
 /// Lets each point of these transactions go wrong whose name ends like this.

@@ -16,6 +16,7 @@ use tempfile::NamedTempFile;
 
 use super::cluster::TestDb;
 use super::dynamodb::TestTables;
+use super::rest;
 
 /// How long anything may take that a test waits for; a slow, loaded machine included.
 const DEADLINE: Duration = Duration::from_secs(60);
@@ -282,13 +283,13 @@ impl Daemon {
 
     /// Waits for something that it shows, and returns it.
     pub(crate) fn until_some<T>(&self, what: &str, condition: impl Fn(&Self) -> Option<T>) -> T {
-        let deadline = Instant::now() + DEADLINE;
+        let begun = Instant::now();
         loop {
             if let Some(value) = condition(self) {
                 return value;
             }
-            assert!(Instant::now() < deadline, "waited for {what}");
-            thread::sleep(Duration::from_millis(20));
+            assert!(begun.elapsed() < DEADLINE, "waited for {what}");
+            thread::sleep(rest(begun));
         }
     }
 

@@ -28,11 +28,17 @@ use std::time::{Duration, Instant};
 /// How long a condition may take to come true, on a slow and busy machine.
 const DEADLINE: Duration = Duration::from_secs(30);
 
+/// How long to rest before something is asked again that has been waited for since `begun`: questions cost the machine
+/// what others need to get done, and what has taken long may take a little longer.
+pub(crate) fn rest(begun: Instant) -> Duration {
+    (begun.elapsed() / 20).clamp(Duration::from_millis(10), Duration::from_millis(50))
+}
+
 /// Waits until `condition` holds; the test fails when that takes too long.
 pub(crate) async fn eventually(what: &str, mut condition: impl AsyncFnMut() -> bool) {
     let begun = Instant::now();
     while !condition().await {
         assert!(begun.elapsed() < DEADLINE, "this never came true: {what}");
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        tokio::time::sleep(rest(begun)).await;
     }
 }

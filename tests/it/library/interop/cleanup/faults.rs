@@ -17,6 +17,7 @@ use super::scene::Scene;
 use crate::harness::dynamodb::TestTables;
 use crate::harness::dynamodb_proxy::{DynamoDbProxy, Fault};
 use crate::harness::runner::{run_job, runner, runner_of};
+use crate::harness::seeds;
 
 async fn tables(seed: u64) -> TestTables {
     let tables = TestTables::new().await;
@@ -32,9 +33,9 @@ async fn keys(tables: &TestTables) -> BTreeSet<(String, String)> {
 }
 
 /// With each seed what is left is what is left when nothing goes wrong.
-#[tokio::test]
-async fn whatever_answers_get_lost_the_same_rows_go() {
-    for seed in 20..23 {
+#[test]
+fn whatever_answers_get_lost_the_same_rows_go() {
+    seeds::with_each(20..23, async |seed| {
         let (calm, rough) = (tables(seed).await, tables(seed).await);
         assert_eq!(keys(&calm).await, keys(&rough).await);
         let token_cleanup = token_cleanup::Settings { batch_size: Bounded::new(20), ..Default::default() };
@@ -57,5 +58,5 @@ async fn whatever_answers_get_lost_the_same_rows_go() {
         assert_eq!(keys(&rough).await, keys(&calm).await, "seed {seed}: {run:#?}");
         assert_eq!((run.outcome, run.report.more), (Some(Outcome::Succeeded), false), "seed {seed}: {run:#?}");
         assert!(proxy.faults() > 5, "{} faults", proxy.faults());
-    }
+    });
 }
