@@ -10,6 +10,7 @@ use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 use rustls::crypto::{CryptoProvider, ring};
 
 use super::Provider;
+use super::objection::Connector;
 use crate::model::Secret;
 
 /// How long the other side may take to take a connection.
@@ -36,16 +37,16 @@ impl Access {
     pub fn variables_of_this_process() -> Vec<(String, Secret)> {
         let texts = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value)));
         let ours = texts.filter(|(name, _)| {
-            ["AWS_", "GOOGLE_", "AZURE_"].iter().any(|prefix| name.starts_with(prefix))
+            Provider::ALL.iter().any(|provider| name.starts_with(provider.variables()))
                 || ["SERVICE_ACCOUNT", "IDENTITY_ENDPOINT"].contains(&name.as_str())
         });
         ours.filter_map(|(name, value)| Some((name, value.into_string().ok()?.into()))).collect()
     }
 
     /// The variables as keys of a builder, as far as it knows them.
-    fn keys<K: std::str::FromStr>(&self, prefix: &str) -> impl Iterator<Item = (K, &str)> {
+    fn keys<K: std::str::FromStr>(&self, provider: Provider) -> impl Iterator<Item = (K, &str)> {
         self.variables.iter().filter_map(move |(name, value)| {
-            let key = name.starts_with(prefix).then(|| name.to_ascii_lowercase().parse().ok())??;
+            let key = name.starts_with(provider.variables()).then(|| name.to_ascii_lowercase().parse().ok())??;
             Some((key, value.expose()))
         })
     }
@@ -61,7 +62,7 @@ pub(super) fn open(provider: Provider, name: &str, access: &Access) -> object_st
     match provider {
         Provider::S3 => {
             let mut builder = AmazonS3Builder::new();
-            for (key, value) in access.keys::<AmazonS3ConfigKey>("AWS_") {
+            for (key, value) in access.keys::<AmazonS3ConfigKey>(provider) {
                 builder = builder.with_config(key, value);
             }
             if let Some(region) = &access.region {
@@ -72,27 +73,32 @@ pub(super) fn open(provider: Provider, name: &str, access: &Access) -> object_st
             }
             let endpoint = builder.get_config_value(&AmazonS3ConfigKey::S3Endpoint);
             let endpoint = endpoint.or_else(|| builder.get_config_value(&AmazonS3ConfigKey::Endpoint));
-            let builder = builder.with_client_options(client(endpoint.as_deref())).with_retry(retry());
-            Ok(Arc::new(builder.with_bucket_name(name).build()?))
+            let builder = builder
+                .with_client_options(client(endpoint.as_deref()))
+                .with_retry(retry())
+                .with_http_connector(Connector);
+            // Things are removed one by one. Asked for one, every server that speaks like S3 knows how, and its status
+            // says what is wrong.
+            Ok(Arc::new(builder.with_disable_bulk_delete(true).with_bucket_name(name).build()?))
         }
         Provider::Gcs => {
             let mut builder = GoogleCloudStorageBuilder::new();
             if let Some(path) = access.variable("SERVICE_ACCOUNT") {
                 builder = builder.with_service_account_path(path);
             }
-            for (key, value) in access.keys("GOOGLE_") {
+            for (key, value) in access.keys(provider) {
                 builder = builder.with_config(key, value);
             }
             if let Some(url) = &access.endpoint_url {
                 builder = builder.with_base_url(url);
             }
             let options = client(access.endpoint_url.as_deref());
-            let builder = builder.with_client_options(options).with_retry(retry());
+            let builder = builder.with_client_options(options).with_retry(retry()).with_http_connector(Connector);
             Ok(Arc::new(builder.with_bucket_name(name).build()?))
         }
         Provider::Azure => {
             let mut builder = MicrosoftAzureBuilder::new();
-            for (key, value) in access.keys::<AzureConfigKey>("AZURE_") {
+            for (key, value) in access.keys::<AzureConfigKey>(provider) {
                 builder = builder.with_config(key, value);
             }
             if let Some(url) = access.variable("IDENTITY_ENDPOINT") {
@@ -102,7 +108,10 @@ pub(super) fn open(provider: Provider, name: &str, access: &Access) -> object_st
                 builder = builder.with_endpoint(url.clone());
             }
             let endpoint = builder.get_config_value(&AzureConfigKey::Endpoint);
-            let builder = builder.with_client_options(client(endpoint.as_deref())).with_retry(retry());
+            let builder = builder
+                .with_client_options(client(endpoint.as_deref()))
+                .with_retry(retry())
+                .with_http_connector(Connector);
             Ok(Arc::new(builder.with_container_name(name).build()?))
         }
     }

@@ -12,6 +12,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use tokio::io::BufReader;
 use tokio_util::io::StreamReader;
 
+use super::place::Action;
 use super::{Access, Error, Place, Result, Source, Upload, bucket, directory};
 
 /// How much of a file is read at once.
@@ -29,6 +30,8 @@ pub struct Depot {
     prefix: String,
     /// The directory, if it is one.
     directory: Option<PathBuf>,
+    /// Where it was opened.
+    place: Place,
     /// For people.
     shown: String,
 }
@@ -65,13 +68,14 @@ impl Depot {
                 let store = object_store::local::LocalFileSystem::new_with_prefix(path)
                     .map_err(|error| Error::store("open", shown.clone(), error))?
                     .with_fsync(true);
-                Ok(Self { store: Arc::new(store), prefix: String::new(), directory: Some(path.clone()), shown })
+                let (store, directory) = (Arc::new(store), Some(path.clone()));
+                Ok(Self { store, prefix: String::new(), directory, place: place.clone(), shown })
             }
             Place::Bucket { provider, name, prefix } => {
                 let store = bucket::open(*provider, name, access);
                 let store = store.map_err(|error| Error::store("reach", shown.clone(), error))?;
                 let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
-                Ok(Self { store, prefix, directory: None, shown })
+                Ok(Self { store, prefix, directory: None, place: place.clone(), shown })
             }
         }
     }
@@ -83,6 +87,7 @@ impl Depot {
             store: Arc::clone(&self.store),
             prefix: format!("{}{name}/", self.prefix),
             directory: self.directory.as_ref().map(|directory| directory.join(name)),
+            place: self.place.clone(),
             shown: format!("{}/{name}", self.shown),
         }
     }
@@ -105,7 +110,7 @@ impl Depot {
     pub async fn below(&self) -> Result<Vec<String>> {
         let prefix = self.name_of_prefix();
         let listed = self.store.list_with_delimiter(prefix.as_ref()).await;
-        let listed = listed.map_err(|error| Error::store("list", self.shown.clone(), error))?;
+        let listed = listed.map_err(self.failed(Action::List, self.shown.clone()))?;
         let mut names: Vec<String> =
             listed.common_prefixes.iter().filter_map(|path| path.filename().map(str::to_owned)).collect();
         names.sort_unstable();
@@ -124,7 +129,7 @@ impl Depot {
             .list(prefix.as_ref())
             .try_collect()
             .await
-            .map_err(|error| Error::store("list", self.shown.clone(), error))?;
+            .map_err(self.failed(Action::List, self.shown.clone()))?;
         let stored = listed.into_iter().filter_map(|meta| {
             let name = meta.location.as_ref().strip_prefix(&self.prefix)?.to_owned();
             Some(Stored { name, size: meta.size, modified: meta.last_modified })
@@ -138,8 +143,8 @@ impl Depot {
     ///
     /// [`ErrorKind::NotFound`](super::ErrorKind::NotFound) when it is not there.
     pub async fn read(&self, name: &str) -> Result<Bytes> {
-        let fail = |error| Error::store("read", self.what(name), error);
-        self.store.get(&self.name(name)?).await.map_err(fail)?.bytes().await.map_err(fail)
+        let failed = self.failed(Action::Read, self.what(name));
+        self.store.get(&self.name(name)?).await.map_err(&failed)?.bytes().await.map_err(failed)
     }
 
     /// How many bytes something has; none when it is not there.
@@ -151,7 +156,7 @@ impl Depot {
         match self.store.head(&self.name(name)?).await {
             Ok(meta) => Ok(Some(meta.size)),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(error) => Err(Error::store("look at", self.what(name), error)),
+            Err(error) => Err(self.failed(Action::Look, self.what(name))(error)),
         }
     }
 
@@ -169,7 +174,7 @@ impl Depot {
             file.set_max_buf_size(PIECE);
             return Ok(Box::pin(BufReader::with_capacity(PIECE, file)));
         }
-        let got = self.store.get(&whole).await.map_err(|error| Error::store("read", self.what(name), error))?;
+        let got = self.store.get(&whole).await.map_err(self.failed(Action::Read, self.what(name)))?;
         Ok(Box::pin(StreamReader::new(got.into_stream().map(|chunk| chunk.map_err(std::io::Error::from)))))
     }
 
@@ -180,7 +185,7 @@ impl Depot {
     /// When it could not be stored; what was there stays.
     pub async fn write(&self, name: &str, bytes: impl Into<Bytes>) -> Result<()> {
         let put = self.store.put(&self.name(name)?, bytes.into().into()).await;
-        put.map(drop).map_err(|error| Error::store("write", self.what(name), error))
+        put.map(drop).map_err(self.failed(Action::Write, self.what(name)))
     }
 
     /// Begins to write something of any size; of `expected` bytes about, if somebody knows.
@@ -189,7 +194,8 @@ impl Depot {
     ///
     /// When the name cannot be one.
     pub fn upload(&self, name: &str, expected: Option<u64>) -> Result<Upload> {
-        Ok(Upload::new(Arc::clone(&self.store), self.name(name)?, expected, self.what(name)))
+        let (store, place) = (Arc::clone(&self.store), self.place.clone());
+        Ok(Upload::new(store, self.name(name)?, expected, place, self.what(name)))
     }
 
     /// Removes something; what is not there is removed.
@@ -200,7 +206,7 @@ impl Depot {
     pub async fn remove(&self, name: &str) -> Result<()> {
         match self.store.delete(&self.name(name)?).await {
             Err(object_store::Error::NotFound { .. }) | Ok(()) => Ok(()),
-            Err(error) => Err(Error::store("remove", self.what(name), error)),
+            Err(error) => Err(self.failed(Action::Remove, self.what(name))(error)),
         }
     }
 
@@ -212,6 +218,11 @@ impl Depot {
     pub async fn remove_all(&self, names: &[String]) -> Result<()> {
         let removals: Vec<_> = names.iter().map(|name| self.remove(name).boxed()).collect();
         stream::iter(removals).buffer_unordered(REMOVALS).try_collect().await
+    }
+
+    /// What becomes of the library's errors when this is done with something here.
+    fn failed(&self, action: Action, what: String) -> impl Fn(object_store::Error) -> Error {
+        move |error| Error::action(action, &self.place, what.clone(), error)
     }
 
     fn what(&self, name: &str) -> String {

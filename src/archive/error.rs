@@ -5,6 +5,9 @@ use std::io;
 
 use object_store::client::{HttpError, HttpErrorKind};
 
+use super::objection::Objection;
+use super::place::{Action, Place};
+
 /// A failed operation on a place. Branch on [`Error::kind`], never on the text.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {op} {what}")]
@@ -58,6 +61,11 @@ impl ErrorKind {
 
     fn of_store(error: &object_store::Error) -> Self {
         use object_store::Error as Store;
+        match Objection::within(error) {
+            Some(Objection::Refused { .. }) => return Self::Denied,
+            Some(Objection::Untrusted { .. }) => return Self::Unreachable,
+            None => {}
+        }
         match error {
             Store::NotFound { .. } => Self::NotFound,
             Store::PermissionDenied { .. } | Store::Unauthenticated { .. } => Self::Denied,
@@ -89,6 +97,16 @@ impl ErrorKind {
 impl Error {
     pub(super) fn store(op: &'static str, what: String, error: object_store::Error) -> Self {
         Self { op, what, kind: ErrorKind::of_store(&error), source: error.into() }
+    }
+
+    /// An action on something in a place that the library could not do.
+    pub(super) fn action(action: Action, place: &Place, what: String, error: object_store::Error) -> Self {
+        let kind = ErrorKind::of_store(&error);
+        let source = match Objection::within(&error) {
+            Some(objection) => objection.with_remedy(action, place).into(),
+            None => error.into(),
+        };
+        Self { op: action.verb(), what, kind, source }
     }
 
     /// An error of the operating system, or one of a place that came through it.

@@ -10,6 +10,7 @@ mod cipher;
 mod depot;
 pub mod directory;
 mod error;
+mod objection;
 mod place;
 pub mod rows;
 mod seal;

@@ -22,6 +22,31 @@ pub enum Place {
     },
 }
 
+/// What is done with what is in a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Action {
+    List,
+    Look,
+    Read,
+    Write,
+    Abandon,
+    Remove,
+}
+
+impl Action {
+    /// For people, after "cannot".
+    pub(super) const fn verb(self) -> &'static str {
+        match self {
+            Self::List => "list",
+            Self::Look => "look at",
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Abandon => "abandon",
+            Self::Remove => "remove",
+        }
+    }
+}
+
 /// Who keeps buckets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Provider {
@@ -34,13 +59,74 @@ pub enum Provider {
 }
 
 impl Provider {
-    const ALL: [Self; 3] = [Self::S3, Self::Gcs, Self::Azure];
+    pub(super) const ALL: [Self; 3] = [Self::S3, Self::Gcs, Self::Azure];
 
     const fn scheme(self) -> &'static str {
         match self {
             Self::S3 => "s3",
             Self::Gcs => "gs",
             Self::Azure => "az",
+        }
+    }
+
+    /// What the variables that its own tools read begin with.
+    pub(super) const fn variables(self) -> &'static str {
+        match self {
+            Self::S3 => "AWS_",
+            Self::Gcs => "GOOGLE_",
+            Self::Azure => "AZURE_",
+        }
+    }
+}
+
+impl Place {
+    /// What whoever does this in a bucket must be allowed to do, in its provider's words.
+    pub(super) fn permission(&self, action: Action) -> Option<String> {
+        let Self::Bucket { provider, name, prefix } = self else { return None };
+        Some(match provider {
+            Provider::S3 => {
+                let below = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
+                let on = |action| format!("{action} on arn:aws:s3:::{name}/{below}*");
+                match action {
+                    Action::List if below.is_empty() => format!("s3:ListBucket on arn:aws:s3:::{name}"),
+                    Action::List => format!("s3:ListBucket on arn:aws:s3:::{name} for the prefix {below}*"),
+                    // S3 tells that something is not there only to who may list.
+                    Action::Look | Action::Read => {
+                        format!("{}, and s3:ListBucket on arn:aws:s3:::{name}", on("s3:GetObject"))
+                    }
+                    Action::Write => on("s3:PutObject"),
+                    Action::Abandon => on("s3:AbortMultipartUpload"),
+                    Action::Remove => on("s3:DeleteObject"),
+                }
+            }
+            Provider::Gcs => {
+                let verbs = match action {
+                    Action::List => "storage.objects.list",
+                    Action::Look | Action::Read => "storage.objects.get",
+                    // Something that is replaced is deleted, for Google.
+                    Action::Write => "storage.objects.create and storage.objects.delete",
+                    Action::Abandon => "storage.multipartUploads.abort",
+                    Action::Remove => "storage.objects.delete",
+                };
+                format!("{verbs} on the bucket {name}")
+            }
+            Provider::Azure => {
+                let verb = match action {
+                    Action::List | Action::Look | Action::Read => "read",
+                    Action::Write | Action::Abandon => "write",
+                    Action::Remove => "delete",
+                };
+                let kind = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs";
+                format!("{kind}/{verb} on the container {name}")
+            }
+        })
+    }
+
+    /// What the variables with its keys begin with.
+    pub(super) const fn variables(&self) -> &'static str {
+        match self {
+            Self::Bucket { provider, .. } => provider.variables(),
+            Self::Directory(_) => "",
         }
     }
 }

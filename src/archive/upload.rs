@@ -9,6 +9,7 @@ use object_store::path::Path as Name;
 use object_store::{ObjectStore, buffered::BufWriter};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
+use super::place::{Action, Place};
 use super::{Error, Result};
 
 /// The bytes of a part, of what has no more than [`PARTS`] of these. A few of them are in memory at the same time.
@@ -25,6 +26,7 @@ pub struct Upload {
     writer: Option<BufWriter>,
     /// Whether its end has begun, after which it cannot be let go of any more.
     is_ending: bool,
+    place: Place,
     what: String,
 }
 
@@ -35,11 +37,17 @@ impl std::fmt::Debug for Upload {
 }
 
 impl Upload {
-    pub(super) fn new(store: Arc<dyn ObjectStore>, name: Name, expected: Option<u64>, what: String) -> Self {
+    pub(super) fn new(
+        store: Arc<dyn ObjectStore>,
+        name: Name,
+        expected: Option<u64>,
+        place: Place,
+        what: String,
+    ) -> Self {
         let part = PART.max(expected.unwrap_or(0).div_ceil(PARTS));
         let part = usize::try_from(part).unwrap_or(usize::MAX);
         let writer = BufWriter::with_capacity(store, name, part).with_max_concurrency(AT_A_TIME);
-        Self { writer: Some(writer), is_ending: false, what }
+        Self { writer: Some(writer), is_ending: false, place, what }
     }
 
     /// Makes it be there.
@@ -59,7 +67,10 @@ impl Upload {
     /// When the place could not be told; parts may then stay there unseen until its own rules remove them.
     pub async fn abort(mut self) -> Result<()> {
         match self.writer.take().filter(|_| !self.is_ending) {
-            Some(mut writer) => writer.abort().await.map_err(|error| Error::store("abandon", self.what.clone(), error)),
+            Some(mut writer) => {
+                let aborted = writer.abort().await;
+                aborted.map_err(|error| Error::action(Action::Abandon, &self.place, self.what.clone(), error))
+            }
             None => Ok(()),
         }
     }
@@ -67,20 +78,31 @@ impl Upload {
     fn inner(&mut self) -> io::Result<Pin<&mut BufWriter>> {
         self.writer.as_mut().map(Pin::new).ok_or_else(|| io::Error::other("it has been let go of"))
     }
+
+    /// What became of the library's writing: its errors as those of this room, which whoever writes gets at.
+    fn told<T>(&self, poll: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        poll.map_err(|error| match error.downcast::<object_store::Error>() {
+            Ok(error) => io::Error::other(Error::action(Action::Write, &self.place, self.what.clone(), error)),
+            Err(error) => error,
+        })
+    }
 }
 
 impl AsyncWrite for Upload {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.inner()?.poll_write(cx, bytes)
+        let written = self.inner()?.poll_write(cx, bytes);
+        self.told(written)
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.inner()?.poll_flush(cx)
+        let flushed = self.inner()?.poll_flush(cx);
+        self.told(flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.is_ending = true;
-        self.inner()?.poll_shutdown(cx)
+        let ended = self.inner()?.poll_shutdown(cx);
+        self.told(ended)
     }
 }
 

@@ -1,70 +1,10 @@
 //! TLS to the server, as libpq's `sslmode` means it.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt, chown};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use nix::unistd::{User, geteuid};
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use tempfile::TempDir;
-
+use crate::harness::certificates::{Certificates, NAME};
 use crate::harness::daemon::{Maintd, Output};
 use crate::harness::private::Private;
-
-/// The name that the server's certificate is for: what the loopback address is called.
-const NAME: &str = "localhost";
-
-/// Certificates of an authority and of a server, in files that PostgreSQL accepts.
-struct Certificates {
-    dir: TempDir,
-}
-
-impl Certificates {
-    fn new() -> Self {
-        let certificates = Self { dir: tempfile::Builder::new().prefix("maintd-tls").tempdir().unwrap() };
-        fs::set_permissions(certificates.dir.path(), Permissions::from_mode(0o755)).unwrap();
-        let authority = authority("the right authority");
-        let key = KeyPair::generate().unwrap();
-        let server = CertificateParams::new([NAME.to_owned()]).unwrap().signed_by(&key, &authority).unwrap();
-        certificates.write("authority.pem", &authority.pem());
-        certificates.write("stranger.pem", &self::authority("a stranger").pem());
-        certificates.write("nothing.pem", "no certificate at all\n");
-        certificates.write("server.pem", &server.pem());
-        let key_file = certificates.write("server.key", &key.serialize_pem());
-        fs::set_permissions(&key_file, Permissions::from_mode(0o600)).unwrap();
-        if geteuid().is_root() {
-            // As whom the cluster runs.
-            let user = ["postgres", "nobody"].iter().find_map(|name| User::from_name(name).unwrap()).unwrap();
-            chown(&key_file, Some(user.uid.as_raw()), Some(user.gid.as_raw())).unwrap();
-        }
-        certificates
-    }
-
-    fn write(&self, name: &str, text: &str) -> PathBuf {
-        fs::write(self.path(name), text).unwrap();
-        self.path(name)
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-}
-
-fn authority(name: &str) -> CertifiedIssuer<'static, KeyPair> {
-    let mut params = CertificateParams::default();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.distinguished_name.push(rcgen::DnType::CommonName, name);
-    CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
-}
-
-/// A server that speaks TLS, and says of each client whether it does.
-async fn server(certificates: &Certificates, hba: &[&str]) -> Private {
-    let file = |name| certificates.path(name).display().to_string();
-    let (certificate, key) = (file("server.pem"), file("server.key"));
-    let settings =
-        [("ssl", "on"), ("ssl_cert_file", &*certificate), ("ssl_key_file", &*key), ("log_connections", "on")];
-    Private::start(&settings, hba).await
-}
 
 /// How one command connects.
 struct Client<'a> {
@@ -114,7 +54,7 @@ impl<'a> Client<'a> {
 #[tokio::test]
 async fn each_mode_insists_on_as_much_as_it_says() {
     let certificates = Certificates::new();
-    let private = server(&certificates, &[]).await;
+    let private = certificates.postgresql(&[]).await;
     let client = |sslmode| Client::new(&private, sslmode);
     let right = certificates.path("authority.pem");
     assert!(!client("disable").connects());
@@ -131,7 +71,7 @@ async fn each_mode_insists_on_as_much_as_it_says() {
 #[tokio::test]
 async fn a_certificate_that_cannot_be_trusted_is_refused_and_the_way_out_is_told() {
     let certificates = Certificates::new();
-    let private = server(&certificates, &[]).await;
+    let private = certificates.postgresql(&[]).await;
     let client = |sslmode| Client::new(&private, sslmode);
     let [right, stranger] = ["authority.pem", "stranger.pem"].map(|name| certificates.path(name));
     insta::assert_snapshot!("unknown_authority", client("verify-ca").fails());
@@ -156,7 +96,7 @@ async fn a_server_without_tls_is_enough_unless_tls_is_insisted_on() {
 #[tokio::test]
 async fn a_server_that_insists_on_tls_is_understood() {
     let certificates = Certificates::new();
-    let private = server(&certificates, &["hostnossl all all all reject"]).await;
+    let private = certificates.postgresql(&["hostnossl all all all reject"]).await;
     assert!(Client::new(&private, "require").connects());
     insta::assert_snapshot!("tls_insisted_on", Client::new(&private, "disable").fails());
 }

@@ -2,11 +2,12 @@
 
 use std::net::{Ipv4Addr, TcpListener};
 
-use actingweb_maintd::archive::{Access, Depot, ErrorKind, Place};
+use actingweb_maintd::archive::{Access, Depot, Error, ErrorKind, Place};
 use actingweb_maintd::model::Secret;
 use tokio::io::AsyncWriteExt;
 
 use crate::harness::eventually;
+use crate::harness::moto::Keys;
 use crate::harness::s3::{Bucket, CANARY, access};
 use crate::harness::sets;
 
@@ -45,6 +46,60 @@ async fn a_bucket_that_is_not_there_is_told_as_such() {
     let plain = Access { variables: [plain.variables.clone(), variables.into()].concat(), ..plain };
     let error = Depot::open(&bucket.place(""), &plain).expect("a depot").list().await.expect_err("nobody is there");
     assert_eq!(error.kind, ErrorKind::Unreachable, "{}", error.chain());
+}
+
+#[tokio::test]
+async fn who_may_not_is_told_what_it_takes() {
+    let bucket = Bucket::start();
+    bucket.depot("").write("sets/name", "text").await.expect("written");
+    let [reader, writer, nobody] = bucket.only_for([
+        ("reader", &["s3:ListBucket", "s3:GetObject"]),
+        ("writer", &["s3:PutObject"]),
+        ("nobody", &[]),
+    ]);
+    let denied = |error: Error, what: &str, words: &str| {
+        assert_eq!(error.kind, ErrorKind::Denied, "{}", error.chain());
+        assert_eq!(error.to_string(), what);
+        assert!(error.chain().ends_with(words), "{}", error.chain());
+    };
+    let (list, get, put, delete) = (
+        "who asks needs s3:ListBucket on arn:aws:s3:::backups for the prefix sets/*",
+        "who asks needs s3:GetObject on arn:aws:s3:::backups/sets/*, and s3:ListBucket on arn:aws:s3:::backups",
+        "refuses it (403 AccessDenied: Access Denied): who asks needs s3:PutObject on arn:aws:s3:::backups/sets/*",
+        "who asks needs s3:DeleteObject on arn:aws:s3:::backups/sets/*",
+    );
+    let (name, here) = ("s3://backups/sets/name", "s3://backups/sets");
+    for keys in [&writer, &nobody] {
+        let depot = bucket.depot_of(keys, "sets");
+        denied(depot.list().await.expect_err("no"), &format!("cannot list {here}"), list);
+        denied(depot.below().await.expect_err("no"), &format!("cannot list {here}"), list);
+        denied(depot.size("name").await.expect_err("no"), &format!("cannot look at {name}"), get);
+        denied(depot.read("name").await.expect_err("no"), &format!("cannot read {name}"), get);
+        denied(depot.reader("name").await.err().expect("no"), &format!("cannot read {name}"), get);
+        denied(depot.remove("name").await.expect_err("no"), &format!("cannot remove {name}"), delete);
+    }
+    for keys in [&reader, &nobody] {
+        let depot = bucket.depot_of(keys, "sets");
+        let what = format!("cannot write {name}");
+        denied(depot.write("name", "other").await.expect_err("no"), &what, put);
+        let small = depot.upload("name", None).expect("an upload");
+        denied(small.finish().await.expect_err("no"), &what, put);
+        // Whoever has only the bytes of it to write gets at the same error.
+        let mut large = depot.upload("name", None).expect("an upload");
+        let error = large.write_all(&vec![7; 40 << 20]).await.expect_err("no");
+        denied(Error::io("write", "something".to_owned(), error), &what, put);
+    }
+    let depot = bucket.depot_of(&reader, "sets");
+    assert_eq!(&depot.read("name").await.expect("it is as it was")[..], b"text");
+
+    // With keys that are wrong, no permission helps.
+    let wrong = Keys { secret: CANARY.to_owned(), ..reader };
+    let unknown = Keys { id: "unknown".to_owned(), ..wrong.clone() };
+    for (keys, code) in [(wrong, "SignatureDoesNotMatch"), (unknown, "InvalidAccessKeyId")] {
+        let error = bucket.depot_of(&keys, "sets").list().await.expect_err("no");
+        assert!(error.chain().contains(code) && !error.chain().contains(CANARY), "{}", error.chain());
+        denied(error, &format!("cannot list {here}"), "check the keys in the environment (AWS_…)");
+    }
 }
 
 /// The builders of the other providers take what their tools take; nobody is there to be asked.
@@ -90,9 +145,11 @@ async fn an_upload_that_is_given_up_leaves_nothing() {
 
 #[tokio::test]
 async fn what_is_written_is_listed_read_and_removed() {
-    let bucket = Bucket::start();
+    let (bucket, another) = (Bucket::start(), Bucket::start_another());
     let root = tempfile::tempdir().expect("a directory");
-    for depot in [bucket.depot(""), bucket.depot("some/where"), sets::directory(root.path())] {
+    let depots =
+        [bucket.depot(""), bucket.depot("some/where"), another.depot("some/where"), sets::directory(root.path())];
+    for depot in depots {
         let within = depot.within("one");
         within.write("name", "text").await.expect("written");
         depot.write("two/more/name", "other text").await.expect("written");

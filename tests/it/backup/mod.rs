@@ -1,6 +1,7 @@
 //! Backups: taken, proven, restored and kept, of real stores and in real places.
 
 mod archiving;
+mod bucket;
 mod cli;
 mod damage;
 mod depot;

@@ -1,14 +1,17 @@
 //! What the tests stand on: databases, the Python library, and the tools that they run.
 
 pub(crate) mod backups;
+pub(crate) mod certificates;
 pub(crate) mod clock;
 pub(crate) mod cluster;
 pub(crate) mod daemon;
 pub(crate) mod dynamodb;
 pub(crate) mod dynamodb_proxy;
+mod emulator;
 pub(crate) mod fleet;
 pub(crate) mod ledger;
 pub(crate) mod ministack;
+pub(crate) mod moto;
 pub(crate) mod pooler;
 pub(crate) mod private;
 pub(crate) mod proxy;

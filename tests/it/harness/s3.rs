@@ -1,17 +1,26 @@
-//! A bucket of a stand-in for S3, from the same virtual environment as the library.
+//! A bucket of a stand-in for S3.
 
 use actingweb_maintd::archive::{Access, Depot, Place};
 use actingweb_maintd::model::Secret;
 
+use super::emulator::agent;
 use super::ministack::Ministack;
+use super::moto::{Keys, Moto};
 
 /// What the tests look for where no secret may be.
 pub(crate) const CANARY: &str = "canary-5f1c0a-never-show-this";
 
+/// Who keeps it.
+#[derive(Debug)]
+enum Server {
+    Moto(Moto),
+    Ministack(Ministack),
+}
+
 /// A bucket that is gone with this value.
 #[derive(Debug)]
 pub(crate) struct Bucket {
-    server: Ministack,
+    server: Server,
 }
 
 impl Bucket {
@@ -19,9 +28,17 @@ impl Bucket {
 
     /// An empty one, on a server of its own.
     pub(crate) fn start() -> Self {
-        let bucket = Self { server: Ministack::start() };
-        let made = ureq::Agent::config_builder().proxy(None).build().new_agent().put(bucket.url("")).send_empty();
-        made.expect("making a bucket");
+        Self::on(Server::Moto(Moto::start()))
+    }
+
+    /// The same, on a server that shares no code with that one.
+    pub(crate) fn start_another() -> Self {
+        Self::on(Server::Ministack(Ministack::start()))
+    }
+
+    fn on(server: Server) -> Self {
+        let bucket = Self { server };
+        agent().put(bucket.url("")).send_empty().expect("making a bucket");
         bucket
     }
 
@@ -32,7 +49,10 @@ impl Bucket {
 
     /// The address of its server.
     pub(crate) fn endpoint(&self) -> String {
-        self.server.endpoint()
+        match &self.server {
+            Server::Moto(moto) => moto.endpoint(),
+            Server::Ministack(ministack) => ministack.endpoint(),
+        }
     }
 
     /// How to reach it.
@@ -45,10 +65,22 @@ impl Bucket {
         Depot::open(&self.place(prefix), &self.access()).expect("a bucket")
     }
 
+    /// From now on it is only for these, each of whom may do what is said, and nothing else. Their keys.
+    pub(crate) fn only_for<const N: usize>(&self, users: [(&str, &[&str]); N]) -> [Keys; N] {
+        let Server::Moto(moto) = &self.server else { panic!("that one lets everybody in") };
+        let keys = users.map(|(name, actions)| moto.user(name, actions));
+        moto.lock();
+        keys
+    }
+
+    /// It, from `prefix` on, as somebody with these keys has it.
+    pub(crate) fn depot_of(&self, keys: &Keys, prefix: &str) -> Depot {
+        Depot::open(&self.place(prefix), &access_with(&self.endpoint(), keys)).expect("a bucket")
+    }
+
     /// How many uploads have been begun in it and neither finished nor given up.
     pub(crate) fn unfinished_uploads(&self) -> usize {
-        let agent = ureq::Agent::config_builder().proxy(None).build().new_agent();
-        let answer = agent.get(self.url("?uploads")).call().expect("asking for uploads");
+        let answer = agent().get(self.url("?uploads")).call().expect("asking for uploads");
         answer.into_body().read_to_string().expect("a list").matches("<UploadId>").count()
     }
 
@@ -59,8 +91,12 @@ impl Bucket {
 
 /// How to reach a server that takes any key.
 pub(crate) fn access(endpoint: &str) -> Access {
-    let variables = [("AWS_ACCESS_KEY_ID", "test"), ("AWS_SECRET_ACCESS_KEY", CANARY)];
-    let variables = variables.map(|(name, value)| (name.to_owned(), Secret::from(value.to_owned())));
+    access_with(endpoint, &Keys { id: "test".to_owned(), secret: CANARY.to_owned() })
+}
+
+fn access_with(endpoint: &str, keys: &Keys) -> Access {
+    let variables = [("AWS_ACCESS_KEY_ID", &keys.id), ("AWS_SECRET_ACCESS_KEY", &keys.secret)];
+    let variables = variables.map(|(name, value)| (name.to_owned(), Secret::from(value.clone())));
     let (endpoint_url, region) = (Some(endpoint.to_owned()), Some("us-east-1".to_owned()));
     Access { endpoint_url, region, variables: variables.into() }
 }
