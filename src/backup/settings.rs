@@ -192,7 +192,8 @@ pub struct Tool {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ToolName {
-    /// pgBackRest: `list` is `pgbackrest --stanza=… --output=json info`.
+    /// pgBackRest: `list` is `pgbackrest --stanza=… --output=json info`, and `verify` is
+    /// `pgbackrest --stanza=… --output=text --verbose verify`.
     Pgbackrest,
     /// WAL-G: `list` is `wal-g backup-list --json --detail`.
     WalG,

@@ -1,7 +1,7 @@
 //! A backup that another tool makes and keeps: pgBackRest, WAL-G or Barman. The set only refers to it.
 
 use super::found;
-use super::toolwords::{Backup, read};
+use super::toolwords::{Backup, read, verdict};
 use crate::backup::program::Program;
 use crate::backup::{Consistency, Desk, Draft, Error, Manifest, Owner, Part, Result, Taken, ToolName, Versions};
 use crate::storage::Home;
@@ -58,10 +58,19 @@ pub(super) async fn inspect(desk: Desk<'_>, manifest: &Manifest) -> Result<Optio
     if tool.verify.is_empty() {
         return Ok(None);
     }
-    match Program::configured(&tool.verify, &format!("{TABLE}.verify"))?.run(desk.stop).await {
-        Ok(_) => Ok(None),
-        Err(error) => found(error),
+    let key = format!("{TABLE}.verify");
+    let text = match Program::configured(&tool.verify, &key)?.output(desk.stop).await {
+        Ok(text) => text,
+        Err(error) => return found(error),
+    };
+    for Part { reference, .. } in &manifest.parts {
+        let verdict = verdict(name, reference, &text);
+        let verdict = verdict.map_err(|why| Error::failed(format!("{key}: {why}: {}", excerpt(&text))))?;
+        if let Some(why) = verdict {
+            return Ok(Some(format!("the backup {reference}: {why}")));
+        }
     }
+    Ok(None)
 }
 
 /// The backups that the tool lists.

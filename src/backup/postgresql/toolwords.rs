@@ -111,6 +111,34 @@ fn pgbackrest(text: &[u8]) -> Result<Vec<Backup>, String> {
     Ok(backups)
 }
 
+/// What a tool's own check, which came to its end, has found wrong with a backup; or why it cannot be understood.
+pub(super) fn verdict(tool: ToolName, label: &str, text: &[u8]) -> Result<Option<String>, String> {
+    match tool {
+        ToolName::Pgbackrest => pgbackrest_verdict(label, text),
+        // Their exit codes say it.
+        ToolName::WalG | ToolName::Barman => Ok(None),
+    }
+}
+
+/// `pgbackrest --output=text --verbose verify`: a line for each backup, and below it what was counted. The exit code
+/// only says that it came to its end.
+fn pgbackrest_verdict(label: &str, text: &[u8]) -> Result<Option<String>, String> {
+    let text = String::from_utf8_lossy(text);
+    let mut lines = text.lines().map(str::trim);
+    let beginning = format!("backup: {label}, status: ");
+    let Some(status) = lines.find_map(|line| line.strip_prefix(&beginning)) else {
+        return Err(format!(
+            "it tells nothing of the backup {label}: pgBackRest does so with `--output=text --verbose`, and its exit \
+             code never does"
+        ));
+    };
+    if status.split(',').next() == Some("valid") {
+        return Ok(None);
+    }
+    let counted = lines.next().map(|counted| format!("; {counted}")).unwrap_or_default();
+    Ok(Some(format!("pgBackRest says that it is {status}{counted}")))
+}
+
 /// `wal-g backup-list --json --detail`: backups, or nothing at all when there is none.
 fn wal_g(text: &[u8]) -> Result<Vec<Backup>, String> {
     #[derive(Deserialize)]
@@ -151,8 +179,12 @@ fn barman(text: &[u8]) -> Result<Vec<Backup>, String> {
     let servers: BTreeMap<String, serde_json::Value> = parsed(text, "`barman --format=json list-backup`")?;
     let mut backups = Vec::new();
     for (server, value) in servers {
-        // Beside the servers there may be messages.
-        let serde_json::Value::Array(_) = value else { continue };
+        // Beside the servers there are messages, by their level.
+        match server.as_str() {
+            "_ERROR" => return Err(format!("Barman says {value}")),
+            message if message.starts_with('_') => continue,
+            _ => {}
+        }
         let made: Vec<Made> = serde_json::from_value(value)
             .map_err(|error| format!("it is not what `barman --format=json list-backup` writes ({error})"))?;
         backups.extend(made.into_iter().map(|made| Backup {

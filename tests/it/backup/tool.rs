@@ -1,4 +1,4 @@
-//! Backups that other tools make, here by scripts that write what the tools write.
+//! Backups that other tools make, here by scripts that write what pgBackRest has written.
 
 use std::path::Path;
 
@@ -16,22 +16,32 @@ fn command(words: &[&str]) -> Vec<String> {
     words.iter().map(|word| (*word).to_owned()).collect()
 }
 
-/// A list of two backups of pgBackRest, the second of which is there once the file `made` is.
-fn pgbackrest(dir: &Path, second: &str, system_identifier: i64) -> Tool {
-    let backup = |label: &str, stop: u64, error: &str| {
-        format!(
-            r#"{{"database":{{"id":1,"repo-key":1}},"error":{error},"info":{{"delta":2,"repository":{{"delta":1,"size":4096}},"size":9}},"label":"{label}","timestamp":{{"start":1795843800,"stop":{stop}}},"type":"full"}}"#
-        )
+/// What pgBackRest has written of three backups: one, one more, and one that has a broken page.
+const INFO: &str = include_str!("../../../src/backup/postgresql/toolwords/pgbackrest_info.json");
+
+/// The second of them.
+const LABEL: &str = "20261128-094727F_20261128-094734I";
+
+/// Which of them is there once the file `made` is.
+#[derive(Clone, Copy)]
+enum Second {
+    Whole,
+    Broken,
+}
+
+/// A pgBackRest with one backup of this cluster, and a second one once the file `made` is there.
+fn pgbackrest(dir: &Path, second: Second, system_identifier: i64) -> Tool {
+    let mut info: serde_json::Value = serde_json::from_str(INFO).unwrap();
+    info[0]["db"][0]["system-id"] = system_identifier.into();
+    let all = info[0]["backup"].as_array().unwrap().clone();
+    let second = match second {
+        Second::Whole => &all[1],
+        Second::Broken => &all[2],
     };
-    let list = |backups: &str| {
-        format!(
-            r#"[{{"backup":[{backups}],"db":[{{"id":1,"repo-key":1,"system-id":{system_identifier},"version":"15"}}],"name":"main","status":{{"code":0,"message":"ok"}}}}]"#
-        )
-    };
-    let first = backup("20261128-053000F", 1_795_843_812, "false");
-    let both = format!("{first},{}", backup("20261128-063000F", 1_795_847_412, second));
-    std::fs::write(dir.join("before"), list(&first)).unwrap();
-    std::fs::write(dir.join("after"), list(&both)).unwrap();
+    for (name, backups) in [("before", vec![all[0].clone()]), ("after", vec![all[0].clone(), second.clone()])] {
+        info[0]["backup"] = backups.into();
+        std::fs::write(dir.join(name), info.to_string()).unwrap();
+    }
     let _nothing_made = std::fs::remove_file(dir.join("made"));
     let dir = dir.display();
     Tool {
@@ -52,18 +62,29 @@ async fn a_backup_of_a_tool_counts_only_when_the_tool_shows_a_new_one_that_is_wh
     let dir = bench.path().to_path_buf();
     bench.shop.settings.postgresql.method = PostgresqlMethod::Tool;
 
-    bench.shop.settings.postgresql.tool = pgbackrest(&dir, "false", identifier);
+    bench.shop.settings.postgresql.tool = pgbackrest(&dir, Second::Whole, identifier);
     let manifest = bench.create(&store).await.unwrap_or_else(|error| panic!("{}", error.chain()));
     assert_eq!((manifest.form, manifest.parts.len()), (Form::Tool, 1));
-    assert_eq!((manifest.parts[0].reference.as_str(), manifest.parts[0].size), ("20261128-063000F", Some(4096)));
-    assert_eq!(manifest.taken_at.timestamp(), 1_795_847_412);
+    assert_eq!((manifest.parts[0].reference.as_str(), manifest.parts[0].size), (LABEL, Some(3_043_530)));
+    assert_eq!(manifest.taken_at.timestamp(), 1_795_859_255);
     assert_eq!(bench.inspect(&store, &manifest).await.unwrap(), None);
-    bench.shop.settings.postgresql.tool.verify = command(&["sh", "-c", "echo checksum mismatch >&2; exit 25"]);
-    let found = bench.inspect(&store, &manifest).await.unwrap();
+    let mut inspect = async |verify: &[&str]| {
+        bench.shop.settings.postgresql.tool.verify = command(verify);
+        bench.inspect(&store, &manifest).await
+    };
+    let found = inspect(&["sh", "-c", "echo checksum mismatch >&2; exit 25"]).await.unwrap();
     assert_eq!(found.as_deref(), Some("sh failed with exit code 25: checksum mismatch"));
+    // pgBackRest itself has no exit code for what it finds.
+    let status =
+        |status: &str| format!("stanza: main\n  backup: {LABEL}, status: {status}, total files checked: 964\n");
+    assert_eq!(inspect(&["echo", &status("valid")]).await.unwrap(), None);
+    let found = inspect(&["echo", &status("invalid")]).await.unwrap().unwrap();
+    assert!(found.starts_with(&format!("the backup {LABEL}: pgBackRest says that it is invalid")), "{found}");
+    let silent = inspect(&["true"]).await.unwrap_err().chain();
+    assert!(silent.contains("backup.postgresql.tool.verify") && silent.contains("--verbose"), "{silent}");
     std::fs::remove_file(dir.join("made")).unwrap();
     let found = bench.inspect(&store, &manifest).await.unwrap();
-    assert_eq!(found.as_deref(), Some("the backup 20261128-063000F is gone"));
+    assert_eq!(found.as_deref(), Some(&*format!("the backup {LABEL} is gone")));
 
     let whole: [(Change, _); 5] = [
         (|tool| tool.create = command(&["true"]), "no backup that was not there before"),
@@ -72,11 +93,11 @@ async fn a_backup_of_a_tool_counts_only_when_the_tool_shows_a_new_one_that_is_wh
         (|tool| tool.list.clear(), "backup.postgresql.tool.list is not set"),
         (|tool| tool.create = command(&["/nowhere/pgbackrest"]), "cannot start pgbackrest"),
     ];
-    let whole = whole.into_iter().map(|(change, words)| (change, "false", identifier, words));
+    let whole = whole.into_iter().map(|(change, words)| (change, Second::Whole, identifier, words));
     let unchanged: Change = |_| {};
     let others = [
-        (unchanged, "true", identifier, "pages failed their checksums"),
-        (unchanged, "false", identifier + 1, "is of the cluster"),
+        (unchanged, Second::Broken, identifier, "pages failed their checksums"),
+        (unchanged, Second::Whole, identifier + 1, "is of the cluster"),
     ];
     for (change, second, identifier, words) in whole.chain(others) {
         let mut tool = pgbackrest(&dir, second, identifier);
@@ -91,7 +112,7 @@ async fn a_backup_of_a_tool_counts_only_when_the_tool_shows_a_new_one_that_is_wh
     let mark = format!("mark-{}", uuid::Uuid::new_v4().simple());
     let hang = format!("sh -c 'sleep 600; : {mark}' & sleep 600; : {mark}");
     bench.shop.settings.postgresql.tool =
-        Tool { create: command(&["sh", "-c", &hang]), ..pgbackrest(&dir, "false", identifier) };
+        Tool { create: command(&["sh", "-c", &hang]), ..pgbackrest(&dir, Second::Whole, identifier) };
     let asking = async {
         until("the tool", || (processes_with(&mark).len() == 2).then_some(())).await;
         bench.stop.request(StopReason::Deadline);
