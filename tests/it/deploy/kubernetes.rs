@@ -15,8 +15,13 @@ use crate::harness::daemon::{Daemon, Maintd};
 use crate::harness::private::Private;
 use crate::harness::python::interpreter;
 
-fn directory() -> PathBuf {
+pub(super) fn directory() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/kubernetes")
+}
+
+pub(super) fn files_in(directory: &Path) -> Vec<PathBuf> {
+    let paths = fs::read_dir(directory).expect("the manifests").map(|entry| entry.expect("an entry").path());
+    paths.filter(|path| path.is_file()).collect()
 }
 
 /// What Kubernetes makes of these files.
@@ -25,32 +30,36 @@ fn read(files: &[PathBuf]) -> Output {
     Command::new(interpreter()).arg(script).args(files).output().expect("running Python")
 }
 
-/// All manifests, by the names of their files.
-struct Manifests(BTreeMap<String, Value>);
+/// Manifests, by the names of their files.
+pub(super) struct Manifests(pub(super) BTreeMap<String, Value>);
 
 impl Manifests {
+    /// All that are there without being asked for.
     fn all() -> Self {
-        let files: Vec<PathBuf> =
-            fs::read_dir(directory()).expect("the manifests").map(|entry| entry.expect("an entry").path()).collect();
-        let Output { status, stdout, stderr } = read(&files);
+        Self::of(&files_in(&directory()))
+    }
+
+    /// What Kubernetes must take of these files.
+    pub(super) fn of(files: &[PathBuf]) -> Self {
+        let Output { status, stdout, stderr } = read(files);
         assert!(status.success(), "{}", String::from_utf8_lossy(&stderr));
         let found: BTreeMap<PathBuf, Value> = serde_json::from_slice(&stdout).expect("JSON");
         let name = |path: PathBuf| path.file_name().expect("a name").to_str().expect("text").to_owned();
         Self(found.into_iter().map(|(path, manifest)| (name(path), manifest)).collect())
     }
 
-    fn the(&self, kind: &str) -> &Value {
+    pub(super) fn the(&self, kind: &str) -> &Value {
         let mut found = self.0.values().filter(|manifest| manifest["kind"] == kind);
         let manifest = found.next().unwrap_or_else(|| panic!("there is no {kind}"));
         assert!(found.next().is_none(), "there are several: {kind}");
         manifest
     }
 
-    fn pod(&self) -> &Value {
+    pub(super) fn pod(&self) -> &Value {
         &self.the("Deployment")["spec"]["template"]
     }
 
-    fn container(&self) -> &Value {
+    pub(super) fn container(&self) -> &Value {
         let [container] = list(&self.pod()["spec"]["containers"]) else { panic!("one container") };
         container
     }
@@ -61,9 +70,12 @@ impl Manifests {
     }
 
     /// The files that a volume holds, with their mode.
-    fn volume(&self, name: &str) -> (BTreeMap<String, String>, u32) {
+    pub(super) fn volume(&self, name: &str) -> (BTreeMap<String, String>, u32) {
         let volume = list(&self.pod()["spec"]["volumes"]).iter().find(|volume| volume["name"] == name);
         let volume = volume.unwrap_or_else(|| panic!("no volume {name}"));
+        if volume["emptyDir"].is_object() {
+            return Default::default();
+        }
         let (files, source) = if volume["secret"].is_object() {
             let secret = self.the("Secret");
             assert_eq!(volume["secret"]["secretName"], secret["metadata"]["name"]);
@@ -79,11 +91,11 @@ impl Manifests {
     }
 }
 
-fn list(value: &Value) -> &[Value] {
+pub(super) fn list(value: &Value) -> &[Value] {
     value.as_array().unwrap_or_else(|| panic!("a list: {value}"))
 }
 
-fn words(value: &Value) -> Vec<String> {
+pub(super) fn words(value: &Value) -> Vec<String> {
     serde_json::from_value(value.clone()).unwrap_or_else(|error| panic!("{error}: {value}"))
 }
 
@@ -214,17 +226,19 @@ fn the_pod_may_do_nothing_but_its_work() {
 }
 
 /// The container's files, below a directory of this test.
-struct Files {
+pub(super) struct Files {
     dir: TempDir,
     places: Vec<String>,
 }
 
 impl Files {
     /// What is mounted, with the database of this test in the configuration.
-    fn of(manifests: &Manifests, private: &Private) -> Self {
+    pub(super) fn of(manifests: &Manifests, private: &Private) -> Self {
         let mounts = list(&manifests.container()["volumeMounts"]);
         let places = mounts.iter().map(|mount| mount["mountPath"].as_str().expect("a path").to_owned()).collect();
         let mapped = Self { dir: tempfile::tempdir().expect("a directory"), places };
+        // A server of PostgreSQL, which runs as another user where this one is root, must get through.
+        fs::set_permissions(mapped.dir.path(), fs::Permissions::from_mode(0o755)).expect("its mode");
         for (mount, place) in mounts.iter().zip(&mapped.places) {
             let place = mapped.path(place);
             fs::create_dir_all(&place).expect("a directory");
@@ -242,9 +256,23 @@ impl Files {
     }
 
     /// `text` with all places of the container replaced by those of this test.
-    fn path(&self, text: &str) -> String {
+    pub(super) fn path(&self, text: &str) -> String {
         let root = self.dir.path().display();
         self.places.iter().fold(text.to_owned(), |text, place| text.replace(place, &format!("{root}{place}")))
+    }
+
+    /// The binary with what the container has in its environment.
+    pub(super) fn maintd(&self, container: &Value) -> Maintd {
+        let variables = container["env"].as_array().into_iter().flatten();
+        variables.fold(Maintd::bare(), |maintd, variable| {
+            let text = |key: &str| variable[key].as_str().expect("text");
+            maintd.env(text("name"), self.path(text("value")))
+        })
+    }
+
+    /// The container's arguments.
+    pub(super) fn arguments(&self, container: &Value) -> Vec<String> {
+        words(&container["args"]).iter().map(|word| self.path(word)).collect()
     }
 }
 
@@ -270,27 +298,28 @@ fn probed(daemon: &Daemon, container: &Value, probe: &str) -> u16 {
     daemon.get(request["path"].as_str().expect("a path")).0
 }
 
-#[tokio::test]
-async fn the_container_starts_as_the_manifest_says_and_answers_its_probes() {
-    let manifests = Manifests::all();
-    let mut private = Private::start(&[], &["host all all 127.0.0.1/32 scram-sha-256"]).await;
+/// The application's database, with the password that the Secret has for it.
+pub(super) async fn database(manifests: &Manifests) -> Private {
+    let private = Private::start(&[], &["host all all 127.0.0.1/32 scram-sha-256"]).await;
     let password = manifests.the("Secret")["stringData"]["postgresql-password"].as_str().unwrap();
     let password = password.replace('\'', "''");
     let sql = format!("ALTER ROLE postgres PASSWORD '{password}'; DROP SCHEMA maintd CASCADE");
     sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(private.pool()).await.unwrap();
+    private
+}
+
+#[tokio::test]
+async fn the_container_starts_as_the_manifest_says_and_answers_its_probes() {
+    let manifests = Manifests::all();
+    let mut private = database(&manifests).await;
     private.stop().await;
 
     let files = Files::of(&manifests, &private);
     let container = manifests.container();
     assert_eq!(words(&container["command"]), ["actingweb-maintd"]);
-    let mut maintd = Maintd::bare();
-    for variable in container["env"].as_array().into_iter().flatten() {
-        maintd = maintd.env(variable["name"].as_str().unwrap(), files.path(variable["value"].as_str().unwrap()));
-    }
     assert!(container["envFrom"].is_null());
-    let arguments: Vec<String> = words(&container["args"]).iter().map(|word| files.path(word)).collect();
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let daemon = maintd.start_as(&arguments);
+    let arguments = files.arguments(container);
+    let daemon = files.maintd(container).start_as(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
 
     assert_eq!(probed(&daemon, container, "startupProbe"), 200);
     assert_eq!(probed(&daemon, container, "livenessProbe"), 200);

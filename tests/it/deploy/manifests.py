@@ -1,5 +1,5 @@
 # Reads manifests as Kubernetes does, holds them against its schemas, and prints them as JSON, by
-# file.
+# file. What follows `--patch` is merged into the manifest of the same kind first, as kustomize does.
 import json
 import sys
 
@@ -8,6 +8,9 @@ import yaml
 
 # The oldest that knows all that the manifests say, and the newest.
 versions = ["1.27", kubernetes_validate.latest_version()]
+
+# What tells the elements of a list apart. Other lists are replaced as a whole.
+keys = {"containers": "name", "env": "name", "volumes": "name", "volumeMounts": "mountPath"}
 
 
 class Loader(yaml.SafeLoader):
@@ -24,13 +27,38 @@ def mapping(loader, node):
 
 Loader.add_constructor("tag:yaml.org,2002:map", mapping)
 
-found = {}
-for name in sys.argv[1:]:
+
+def load(name):
     with open(name) as file:
-        found[name] = document = yaml.load(file, Loader)
+        return yaml.load(file, Loader)
+
+
+def merged(old, new, of=None):
+    if isinstance(old, dict) and isinstance(new, dict):
+        return old | {name: merged(old.get(name), value, name) for name, value in new.items()}
+    if isinstance(old, list) and isinstance(new, list) and of in keys:
+        elements = {element[keys[of]]: element for element in old}
+        for element in new:
+            elements[element[keys[of]]] = merged(elements.get(element[keys[of]]), element)
+        return list(elements.values())
+    return new
+
+
+names = sys.argv[1:]
+patches = []
+if "--patch" in names:
+    at = names.index("--patch")
+    names, patches = names[:at], [load(name) for name in names[at + 1 :]]
+
+found = {}
+for name in names:
+    found[name] = document = load(name)
     # Kustomize is no part of Kubernetes's API.
-    if document["kind"] == "Kustomization":
+    if document["kind"] in ["Kustomization", "Component"]:
         continue
+    for patch in patches:
+        if patch["kind"] == document["kind"] and patch["metadata"]["name"] == document["metadata"]["name"]:
+            found[name] = document = merged(document, patch)
     for version in versions:
         try:
             kubernetes_validate.validate(document, version, strict=True)
