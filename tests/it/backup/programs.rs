@@ -93,7 +93,7 @@ async fn a_dump_that_stands_still_is_ended() {
     };
     let (created, ()) = tokio::join!(bench.create(&store), asking);
     assert!(matches!(created, Err(Error::Stopped)), "{created:?}");
-    assert_eq!(processes_with(&mark), [] as [i32; 0]);
+    until("nobody to be left", || processes_with(&mark).is_empty().then_some(())).await;
     assert_eq!(bench.drafts(), [] as [String; 0]);
     other.rollback().await.unwrap();
 
