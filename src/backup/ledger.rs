@@ -63,7 +63,7 @@ pub struct Line {
     pub form: Option<Form>,
     /// The moment that its data is of.
     pub taken_at: Option<DateTime<Utc>>,
-    /// Its bytes, as far as they lie here.
+    /// Its bytes, those of the parts that lie elsewhere as far as their keeper tells.
     pub size: Option<u64>,
     /// Its files, as far as they lie here.
     pub files: Option<usize>,
@@ -89,7 +89,7 @@ impl Line {
             set: entry.set.clone(),
             form: manifest.map(|manifest| manifest.form),
             taken_at: manifest.map(|manifest| manifest.taken_at),
-            size: manifest.map(size),
+            size: manifest.map(Manifest::size),
             files: manifest.map(|manifest| manifest.files.len()),
             rows: manifest.and_then(Manifest::rows),
             level: if manifest.is_some() { entry.state.level() } else { Level::Taken },
@@ -104,11 +104,6 @@ impl Line {
     pub fn is_damaged(&self) -> bool {
         self.damage.is_some() || self.unreadable.is_some()
     }
-}
-
-/// What a set takes: its files, and what its keeper says of the parts that lie elsewhere.
-fn size(manifest: &Manifest) -> u64 {
-    manifest.bytes() + manifest.parts.iter().filter_map(|part| part.size).sum::<u64>()
 }
 
 impl Ledger {

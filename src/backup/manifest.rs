@@ -177,6 +177,11 @@ impl Manifest {
         self.files.iter().map(|file| file.size).sum()
     }
 
+    /// What the set takes: its files, and the parts that lie elsewhere as far as their keeper tells.
+    pub fn size(&self) -> u64 {
+        self.bytes() + self.parts.iter().filter_map(|part| part.size).sum::<u64>()
+    }
+
     /// The rows of all tables; none if they were not counted.
     pub fn rows(&self) -> Option<u64> {
         let rows = self.tables.values().map(|table| table.rows).sum::<Option<u64>>();

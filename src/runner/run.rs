@@ -393,6 +393,10 @@ fn log(run: &Run) {
     let seconds = run.seconds();
     let Run { job, run_id, trigger, outcome, error, report, .. } = run;
     let outcome = outcome.map_or("running", Outcome::name);
+    let what = match &report.backups {
+        Some(backups) => backups.set.as_ref().map(|set| format!(": {set}")).unwrap_or_default(),
+        None => format!(": {} rows deleted", report.deleted),
+    };
     macro_rules! line {
         ($level:ident) => {
             tracing::$level!(
@@ -402,7 +406,7 @@ fn log(run: &Run) {
                 batches = report.batches, more = report.more,
                 findings = report.findings.as_ref().map(crate::work::Findings::total),
                 stopped = report.stopped.map(tracing::field::display), error = error.as_deref(),
-                "{job} {outcome}: {} rows deleted", report.deleted
+                "{job} {outcome}{what}"
             )
         };
     }

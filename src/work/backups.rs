@@ -14,7 +14,7 @@ pub struct Backups {
     /// What it is made of.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub form: Option<String>,
-    /// Its bytes, as far as they lie in the place.
+    /// Its bytes, those of the parts that lie elsewhere as far as their keeper tells.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bytes: Option<u64>,
     /// Its files.

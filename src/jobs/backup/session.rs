@@ -71,7 +71,7 @@ impl<'a> Session<'a> {
     pub(in crate::jobs) fn tell_set(&mut self, manifest: &Manifest) {
         self.told.set = Some(manifest.set.to_string());
         self.told.form = Some(manifest.form.to_string());
-        self.told.bytes = Some(manifest.bytes());
+        self.told.bytes = Some(manifest.size());
         self.told.files = Some(manifest.files.len() as u64);
         self.told.rows = manifest.rows();
     }
