@@ -232,7 +232,9 @@ fn maintd(server: &Server, place: &Path, digests: bool, arguments: &[&str]) -> a
     std::fs::write(&config, text)?;
     let database = server.database(DATABASE, "maintd");
     let mut command = Command::new(env!("CARGO_BIN_EXE_actingweb-maintd"));
-    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).arg("--config").arg(&config);
+    // PostgreSQL's programs, and the libraries of those that were only unpacked.
+    let found = ["PATH", "LD_LIBRARY_PATH"].into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
+    command.env_clear().envs(found).arg("--config").arg(&config);
     command.arg("--json").args(arguments);
     command.env("DATABASE_BACKEND", "postgresql").env("PG_DB_HOST", &database.host);
     command.env("PG_DB_PORT", database.port.to_string()).env("PG_DB_NAME", &database.name);

@@ -14,7 +14,7 @@ const CONFIG: &str = "[backup]\nwhere = \"s3://backups/sets\"\nkeep_free = \"1Mi
 /// The binary with the bucket `backups` of a server, as the provider's own tools find it.
 fn with_bucket(maintd: Maintd, endpoint: &str, keys: &Keys) -> Maintd {
     maintd
-        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .with_programs()
         .env("AWS_ENDPOINT_URL_S3", endpoint)
         .env("AWS_ACCESS_KEY_ID", &keys.id)
         .env("AWS_SECRET_ACCESS_KEY", &keys.secret)

@@ -75,7 +75,7 @@ impl Scene {
             Store::Postgresql(db) => Maintd::on(db),
             Store::Dynamodb(tables) => Maintd::beside(tables),
         };
-        beside.env("PATH", std::env::var_os("PATH").unwrap_or_default()).config(&config)
+        beside.with_programs().config(&config)
     }
 
     fn create(&self) -> Output {

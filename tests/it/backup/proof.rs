@@ -58,9 +58,7 @@ impl Proof {
     pub(super) fn configured(&self, maintd: Maintd) -> Maintd {
         let Self { place, more } = self;
         let place = place.path().display();
-        // Where PostgreSQL's programs are.
-        let maintd = maintd.env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        maintd.config(&format!(
+        maintd.with_programs().config(&format!(
             "[lease]\nttl = \"2s\"\n[backup]\nwhere = \"{place}/sets\"\nwork_dir = \"{place}/work\"\nkeep_free = \"1MiB\"\n{more}"
         ))
     }

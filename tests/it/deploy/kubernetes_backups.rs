@@ -75,7 +75,7 @@ async fn backups_are_made_and_proven_as_the_component_says() {
     let maintd = || -> Maintd {
         let maintd = files
             .maintd(container)
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .with_programs()
             .env("KUBERNETES_SERVICE_HOST", "10.96.0.1")
             .env("AWS_ENDPOINT_URL_S3", bucket.endpoint());
         keys.iter().fold(maintd, |maintd, (name, value)| maintd.env(name, value.as_str().unwrap()))

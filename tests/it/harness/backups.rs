@@ -51,7 +51,7 @@ impl Deployment {
 
     /// The binary with its backups, wherever else it is.
     pub(crate) fn beside(&self, maintd: Maintd) -> Maintd {
-        maintd.env("PATH", std::env::var_os("PATH").unwrap_or_default()).config(&self.config())
+        maintd.with_programs().config(&self.config())
     }
 
     /// What a command comes to.

@@ -83,6 +83,15 @@ impl Maintd {
         self
     }
 
+    /// With the programs that this process finds, and the libraries of those that were only unpacked.
+    pub(crate) fn with_programs(self) -> Self {
+        let found = ["PATH", "LD_LIBRARY_PATH"].map(|name| (name, std::env::var_os(name)));
+        found.into_iter().fold(self, |maintd, (name, value)| match value {
+            Some(value) => maintd.env(name, value),
+            None => maintd,
+        })
+    }
+
     /// With a configuration file.
     pub(crate) fn config(mut self, toml: &str) -> Self {
         let mut file = tempfile::Builder::new().suffix(".toml").tempfile().expect("a file");
