@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 
+use super::point::fault_at;
 use super::{DIGESTS, Desk, Error, Manifest, Result, Shelf, fingerprint, read_digests};
-use crate::fault;
 use crate::model::Table;
 use crate::model::digest::{BUCKETS, Digest, Kind};
 use crate::storage::dynamodb::DynamoDb;
@@ -146,10 +146,4 @@ async fn digest(desk: Desk<'_>, store: &DynamoDb, table: Table, segment: Segment
             None => return Ok(digest),
         }
     }
-}
-
-/// A point at which tests make things go wrong.
-pub(super) async fn fault_at(point: &'static str) -> Result<()> {
-    let broken = |injected: fault::Injected| Error::Failed { what: point.to_owned(), source: Some(injected.into()) };
-    fault::at(|| point.to_owned()).await.map_err(broken)
 }

@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use super::compare::{self, Compared, fault_at};
+use super::compare::{self, Compared};
+use super::point::fault_at;
 use super::scratch::Scratch;
 use super::{
     Damage, Desk, DrillResult, Error, Finder, Form, Manifest, Result, SetId, Shelf, State, dynamodb, examine,

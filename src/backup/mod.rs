@@ -12,6 +12,7 @@ pub mod dynamodb;
 mod error;
 mod ledger;
 mod manifest;
+mod point;
 pub mod postgresql;
 pub mod program;
 mod prune;

@@ -3,8 +3,8 @@
 use chrono_tz::Tz;
 use serde::Serialize;
 
+use super::point::fault_at;
 use super::retention::{Candidate, Decision, decide};
-use super::shelf::point;
 use super::{Desk, Error, Form, Held, Result, SetId, Shelf, dynamodb};
 use crate::model::clock;
 use crate::storage::{Concrete, Store};
@@ -75,7 +75,7 @@ where
 /// Removes a set, and first what only it refers to and nobody else would remove. What a tool keeps, it keeps for as
 /// long as it is told to.
 async fn remove(desk: Desk<'_>, store: &dyn Store, shelf: &Shelf, set: &SetId) -> Result<()> {
-    point("backup::before_remove").await?;
+    fault_at("backup::before_remove").await?;
     if set.form() == Form::Native
         && let Concrete::Dynamodb(store) = store.concrete()
         && let Ok(manifest) = &shelf.entry(set.clone()).await?.manifest

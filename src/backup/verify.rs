@@ -6,7 +6,7 @@ use std::path::Path;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use tokio::io::AsyncReadExt;
 
-use super::compare::fault_at;
+use super::point::fault_at;
 use super::shelf::{MANIFEST, is_mark, is_state, sum};
 use super::{
     DIGESTS, Damage, Desk, Error, FileSum, Finder, Form, Manifest, Result, SetId, Shelf, State, dynamodb, fingerprint,

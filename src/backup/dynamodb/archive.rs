@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 
-use super::pace::{Pace, fault_at};
+use super::pace::Pace;
 use crate::archive::rows::{Header, Name, Writer};
+use crate::backup::point::fault_at;
 use crate::backup::{Consistency, Desk, Draft, Error, Result, Taken, Versions};
 use crate::model::digest::{Digest, Kind};
 use crate::model::{BackendKind, Table};

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use chrono::{DateTime, SubsecRound, TimeDelta, Utc};
 
-use super::pace::{Pace, fault_at};
+use super::pace::Pace;
+use crate::backup::point::fault_at;
 use crate::backup::{Consistency, Desk, Draft, Error, Manifest, Part, Result, Taken, Versions};
 use crate::model::{Table, clock};
 use crate::storage::dynamodb::{DynamoDb, Existing, Export, ExportStatus, Exported};

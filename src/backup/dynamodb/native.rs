@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::pace::{Pace, fault_at};
+use super::pace::Pace;
+use crate::backup::point::fault_at;
 use crate::backup::{Consistency, Desk, Draft, Error, Manifest, Part, Result, SetId, Shelf, Taken, Versions};
 use crate::model::Table;
 use crate::storage::dynamodb::{DynamoDb, Keeper, NativeBackup, NativeStatus};

@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use crate::backup::{Desk, Error, Result};
-use crate::fault;
 use crate::storage;
 use crate::storage::ErrorKind;
 use crate::throttle::Reason;
@@ -98,10 +97,4 @@ impl<'a> Pace<'a> {
             self.0.stop.sleep(length).await;
         }
     }
-}
-
-/// A point at which a test makes something go wrong.
-pub(super) async fn fault_at(point: &'static str) -> Result<()> {
-    let broken = |injected: fault::Injected| Error::Failed { what: "a test".to_owned(), source: Some(injected.into()) };
-    fault::at(|| point.to_owned()).await.map_err(broken)
 }

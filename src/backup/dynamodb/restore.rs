@@ -3,8 +3,9 @@
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use super::files::{self, Found};
-use super::pace::{Pace, fault_at};
+use super::pace::Pace;
 use crate::archive::rows::Name;
+use crate::backup::point::fault_at;
 use crate::backup::{Desk, Manifest, Result, Shelf};
 use crate::model::{Record, Source, limits};
 use crate::storage::dynamodb::{self, DynamoDb};

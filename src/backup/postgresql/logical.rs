@@ -6,9 +6,9 @@ use futures_util::future::try_join;
 
 use super::dump::dump;
 use super::{direct, room, same_cluster};
+use crate::backup::point::fault_at;
 use crate::backup::program::Toolbox;
 use crate::backup::{CompressionKind, Consistency, Desk, Draft, Error, Result, Taken, Versions};
-use crate::fault;
 use crate::model::Table;
 use crate::model::digest::Digest;
 use crate::storage::postgres::{Postgres, Snapshot};
@@ -22,7 +22,7 @@ type Sums = (BTreeMap<Table, u64>, BTreeMap<Table, Digest>);
 pub(super) async fn take(desk: Desk<'_>, store: &Postgres, draft: &Draft) -> Result<Taken> {
     let settings = &desk.shop.settings.postgresql;
     let snapshot = store.snapshot().await?;
-    hit("backup::snapshot").await?;
+    fault_at("backup::snapshot").await?;
     let origin = snapshot.origin();
     same_cluster(draft.shelf().of(), &direct(desk), origin.system_identifier)?;
     if snapshot.tables().next().is_none() {
@@ -39,7 +39,7 @@ pub(super) async fn take(desk: Desk<'_>, store: &Postgres, draft: &Draft) -> Res
     let pg_dump = Toolbox::of(&desk.shop.settings).find("pg_dump", origin.major(), desk.stop).await?;
     desk.progress.expect(snapshot.rough_rows());
     let dumping = async {
-        hit("backup::dump").await?;
+        fault_at("backup::dump").await?;
         dump(desk, draft, origin, &pg_dump).await
     };
     let working = try_join(dumping, sums(desk, &snapshot));
@@ -73,16 +73,10 @@ async fn sums(desk: Desk<'_>, snapshot: &Snapshot<'_>) -> Result<Sums> {
     } else {
         (snapshot.counts(desk.stop, desk.progress).await?.ok_or(Error::Stopped)?, BTreeMap::new())
     };
-    hit("backup::digests").await?;
+    fault_at("backup::digests").await?;
     Ok(sums)
 }
 
 fn named<T>(by_table: BTreeMap<Table, T>) -> BTreeMap<String, T> {
     by_table.into_iter().map(|(table, value)| (table.name().to_owned(), value)).collect()
-}
-
-/// A point at which tests make things go wrong.
-async fn hit(point: &str) -> Result<()> {
-    let hit = fault::at(|| point.to_owned()).await;
-    hit.map_err(|injected| Error::Failed { what: format!("stopped at {point}"), source: Some(injected.into()) })
 }

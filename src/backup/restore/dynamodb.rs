@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Restored, finish, mark, refuse_other_mark, refuse_tables};
-use crate::backup::compare::{self, fault_at};
+use crate::backup::compare;
+use crate::backup::point::fault_at;
 use crate::backup::scratch::dynamodb_at;
 use crate::backup::{Desk, Error, Form, Manifest, Result, Shelf, dynamodb};
 use crate::storage::dynamodb::Settings;

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::{Restored, finish, mark, refuse_other_mark, refuse_tables, why};
-use crate::backup::compare::{self, fault_at};
+use crate::backup::compare;
+use crate::backup::point::fault_at;
 use crate::backup::program::{Toolbox, feed};
 use crate::backup::scratch::{from_base, major_of, postgres_at, schema_of};
 use crate::backup::{Desk, Error, Form, Manifest, Result, Shelf, postgresql};

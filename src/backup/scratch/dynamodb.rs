@@ -3,7 +3,7 @@
 use uuid::Uuid;
 
 use super::{Kind, Scratch, dynamodb_at, target};
-use crate::backup::compare::fault_at;
+use crate::backup::point::fault_at;
 use crate::backup::{Desk, Error, Manifest, Result, Shelf};
 use crate::storage::dynamodb::{DynamoDb, Settings};
 use crate::storage::postgres;

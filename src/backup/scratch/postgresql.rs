@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::{Kind, Scratch, blocking, postgres_at, space, target};
 use crate::backup::cluster::{self, Cluster, Options, Seclusion, base};
-use crate::backup::compare::fault_at;
+use crate::backup::point::fault_at;
 use crate::backup::program::{Found, Toolbox};
 use crate::backup::{Desk, Error, Manifest, Result, Shelf};
 use crate::model::setting::Bounded;

@@ -11,9 +11,10 @@ use tokio::io::AsyncWriteExt;
 
 use super::sheet::{Target, confirm};
 use super::staging::Staging;
-use super::{MANIFEST, STATE, Sheet, Shelf, blocking, is_mark, is_plain, is_state, point, space};
+use super::{MANIFEST, STATE, Sheet, Shelf, blocking, is_mark, is_plain, is_state, space};
 use crate::archive::directory::{self, Tree};
 use crate::archive::{self, ENCRYPTED, Recipients, Sealed, Sink, Tallied, sum_of_file};
+use crate::backup::point::fault_at;
 use crate::backup::{Error, FileSum, Manifest, Result, SetId, State};
 use crate::work::Stop;
 
@@ -94,7 +95,7 @@ impl Shelf {
             Ok((directory, None))
         })
         .await?;
-        point("backup::begin").await?;
+        fault_at("backup::begin").await?;
         let (shelf, pages) = (self.clone(), Arc::default());
         let (expected, stop) = (AtomicU64::default(), Stop::new());
         Ok(Draft { shelf, set, directory, staging, recipients, pages, expected, stop })
@@ -186,7 +187,7 @@ impl Draft {
         let gathered = async {
             let (tree, files) = self.gather().await?;
             manifest.files = files;
-            point("backup::before_manifest").await?;
+            fault_at("backup::before_manifest").await?;
             self.heed()?;
             match self.staging {
                 Some(_) => self.put(&manifest).await,
@@ -199,7 +200,7 @@ impl Draft {
             }
             return Err(error);
         }
-        point("backup::after_publish").await?;
+        fault_at("backup::after_publish").await?;
         Ok(manifest)
     }
 
@@ -256,7 +257,7 @@ impl Draft {
             let (sum, ()) = try_join(summing, syncing).await?;
             sum
         };
-        point("backup::adopt").await?;
+        fault_at("backup::adopt").await?;
         Ok(FileSum { name, size: sum.size, sha256: sum.sha256 })
     }
 
@@ -283,7 +284,7 @@ impl Draft {
         let files = self.shelf.files(&self.set);
         let state = Sealed::write(&State::taken(self.set.clone()));
         let manifest = Sealed::write(manifest);
-        point("backup::before_publish").await?;
+        fault_at("backup::before_publish").await?;
         // A state without a manifest shows that the manifest was lost, so it must not be there before.
         for (name, text) in [(MANIFEST, manifest), (STATE, state)] {
             let size = text.len() as u64;
@@ -307,7 +308,7 @@ impl Draft {
             Ok(tree.directories.iter().rev().try_for_each(|directory| directory::sync(directory))?)
         })
         .await?;
-        point("backup::before_publish").await?;
+        fault_at("backup::before_publish").await?;
         blocking(move || Ok(directory::rename(&directory, &published)?)).await
     }
 

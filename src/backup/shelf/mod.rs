@@ -30,7 +30,7 @@ pub use sheet::Sheet;
 
 use super::{Error, FORMAT, Finder, Manifest, Result, SetId, State, Workshop};
 use crate::archive::{self, Depot, ErrorKind, Sealed, directory};
-use crate::fault;
+use crate::backup::point::fault_at;
 
 /// The file with what a set is, sealed.
 pub(super) const MANIFEST: &str = "manifest.json";
@@ -215,7 +215,7 @@ impl Shelf {
                 done => Ok(done?),
             };
             blocking(rename).await?;
-            point("backup::remove").await?;
+            fault_at("backup::remove").await?;
             return blocking(move || Ok(directory::remove(&to)?)).await;
         }
         let files = self.files(set);
@@ -223,7 +223,7 @@ impl Shelf {
         files.remove(DRILL).await?;
         files.remove(STATE).await?;
         files.remove(MANIFEST).await?;
-        point("backup::remove").await?;
+        fault_at("backup::remove").await?;
         let left: Vec<String> = files.list().await?.into_iter().map(|stored| stored.name).collect();
         Ok(files.remove_all(&left).await?)
     }
@@ -261,13 +261,6 @@ fn why(broken: archive::Broken) -> String {
         archive::Broken::Form(error) => format!("it cannot be read: {error}"),
         broken => broken.to_string(),
     }
-}
-
-/// A point at which tests make things go wrong.
-pub(super) async fn point(name: &'static str) -> Result<()> {
-    let fail =
-        |injected: fault::Injected| Error::Failed { what: format!("stopped at {name}"), source: Some(injected.into()) };
-    fault::at(|| name.to_owned()).await.map_err(fail)
 }
 
 /// Does what blocks on a thread where that is allowed.
