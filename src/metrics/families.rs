@@ -70,6 +70,12 @@ families! {
     throttle_batch_size: GaugeVec("throttle_batch_size", ["job", "backend"]),
     /// What is wrong with the deployment, counted when it was last looked at.
     findings: GaugeVec("findings", ["backend", "check", "severity"]),
+    /// Bytes of an index of the application's tables; those that are none of ActingWeb's together as "other".
+    index_size: GaugeVec("index_size_bytes", ["backend", "table", "index"]),
+    /// Which part of an index would go if it were built anew, from 0 to 1; an estimate unless the last look was a deep one.
+    index_bloat: GaugeVec("index_bloat_ratio", ["backend", "table", "index"]),
+    /// How often an index was used, on the server and its replicas, as their own statistics have it.
+    index_scans: IntCounterVec("index_scans_total", ["backend", "table", "index"]),
     /// When the newest backup was done that is not damaged.
     backup_last_success: GaugeVec("backup_last_success_timestamp_seconds", ["backend", "kind"]),
     /// When the newest backup was done that is verified: every byte is what was written.

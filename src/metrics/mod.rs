@@ -8,6 +8,7 @@
 mod backups;
 mod families;
 mod findings;
+mod indexes;
 mod jobs;
 mod stores;
 
@@ -18,6 +19,7 @@ use prometheus::{GaugeVec, TextEncoder};
 pub use backups::BackupsSeen;
 pub use families::Metrics;
 pub use findings::Check;
+pub use indexes::IndexSeen;
 
 pub use crate::work::Severity;
 

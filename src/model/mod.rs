@@ -4,6 +4,7 @@ mod backend;
 pub mod canonical;
 pub mod clock;
 pub mod digest;
+pub mod expected;
 mod inherited;
 mod item;
 pub mod json;

@@ -57,6 +57,11 @@ impl Table {
         }
     }
 
+    /// The table of this [`name`](Self::name).
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|table| table.name() == name)
+    }
+
     /// What follows the prefix in the name of the DynamoDB table, as the library puts them
     /// together: no separator is added.
     pub const fn suffix(self) -> &'static str {

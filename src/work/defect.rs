@@ -35,8 +35,14 @@ pub struct Defect {
     /// How many rows it is about, where it is about rows; of a sample, those in it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rows: Option<u64>,
+    /// The table or index that it is about, where it is about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<String>,
     /// What is wrong, for people.
     pub what: String,
     /// What to do about it.
     pub remedy: String,
+    /// Why it may stay as it is, where the configuration says so: then it does not count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acknowledged: Option<String>,
 }

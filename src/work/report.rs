@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::work::{Backups, Defect, Diffs, Findings, StopReason};
+use crate::work::{Backups, Defect, Diffs, Findings, Health, StopReason};
 
 /// The limits that a run worked under, by the names of the settings they come from, so that a
 /// report can be understood alone.
@@ -50,6 +50,9 @@ pub struct Report {
     /// What is wrong with how the deployment is set up; only of jobs that look at that.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub defects: Vec<Defect>,
+    /// What was seen of tables and indexes; only of jobs that look at those.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health: Option<Box<Health>>,
     /// Whether work remains for another run.
     pub more: bool,
     /// Why the run ended before its work did.
@@ -67,7 +70,8 @@ pub struct Report {
 impl Report {
     /// How many findings remain, whatever they are about.
     pub fn remaining(&self) -> u64 {
-        self.findings.as_ref().map_or(0, Findings::total) + self.defects.len() as u64
+        self.findings.as_ref().map_or(0, Findings::total)
+            + self.defects.iter().filter(|defect| defect.acknowledged.is_none()).count() as u64
     }
 }
 

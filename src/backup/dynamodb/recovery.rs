@@ -77,5 +77,5 @@ pub async fn heed(desk: Desk<'_>, store: &DynamoDb) -> Result<Option<Vec<Defect>
 
 fn defect(what: String, remedy: &str) -> Defect {
     let (kind, severity) = ("point_in_time_recovery".to_owned(), Severity::Warning);
-    Defect { kind, severity, rows: None, what, remedy: remedy.to_owned() }
+    Defect { kind, severity, rows: None, object: None, what, remedy: remedy.to_owned(), acknowledged: None }
 }

@@ -25,7 +25,7 @@ pub(super) fn defects(seen: &Seen, mode: Mode, sweeps: bool, now: i64) -> Vec<De
     // What this job does as well is only done at a price.
     let unless_swept = if sweeps { Severity::Warning } else { Severity::Critical };
     let mut add = |kind: &str, severity, rows, what: String, remedy: String| {
-        defects.push(Defect { kind: kind.to_owned(), severity, rows, what, remedy });
+        defects.push(Defect { kind: kind.to_owned(), severity, rows, object: None, what, remedy, acknowledged: None });
     };
     let works = match &seen.state {
         NativeTtl::Never => return defects,
