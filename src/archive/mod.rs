@@ -14,6 +14,7 @@ mod objection;
 mod place;
 pub mod rows;
 mod seal;
+mod space;
 mod sum;
 mod upload;
 
@@ -23,6 +24,7 @@ pub use depot::{Depot, Stored};
 pub use error::{Error, ErrorKind, Result};
 pub use place::{Place, Provider};
 pub use seal::{Broken, Sealed, sum};
+pub use space::{free_space, in_mebibytes};
 pub use sum::{Checked, Sum, Tallied, Tally, sum_of_file};
 pub use upload::Upload;
 

@@ -10,9 +10,11 @@ pub(super) const DAEMON: &[&str] = &[
     "begin_export",
     "begin_native_backup",
     "begin_schedule",
+    "catalog",
     "claim",
     "connect",
     "count_expired",
+    "create_index",
     "cursor",
     "cutoff",
     "delete_expired",
@@ -36,6 +38,7 @@ pub(super) const DAEMON: &[&str] = &[
     "history",
     "home",
     "identity",
+    "inspect",
     "is_restored",
     "keep_cursor",
     "last_success",
@@ -48,6 +51,7 @@ pub(super) const DAEMON: &[&str] = &[
     "pass",
     "passed",
     "pause",
+    "pay_by_request",
     "prune_diffs",
     "read_all",
     "recovery",
@@ -77,8 +81,8 @@ pub(super) const DAEMON: &[&str] = &[
 /// What the daemon does where something can be on its way in a server.
 pub(super) const CANCEL: &str = "cancel";
 
-/// What the daemon itself does not do, but whoever uses this as a library: counted from its first use
-/// on.
+/// What the daemon seldom does, and what only those do who use this as a library: counted from its first
+/// use on.
 const OTHERS: &[&str] = &[
     "actor",
     "actor_by_property",
@@ -133,15 +137,19 @@ const OTHERS: &[&str] = &[
     "peer_trustees",
     "peer_trustees_of_type",
     "plain_properties",
+    "privileges",
     "property",
     "property_prefix",
     "property_range",
+    "rebuild",
     "remove_incomplete",
     "remove_scratch_database",
     "remove_scratch_tables",
+    "repairs",
     "resume_target",
     "scratch_databases",
     "scratch_prefixes",
+    "server",
     "set_attribute",
     "set_property",
     "site",
@@ -153,6 +161,7 @@ const OTHERS: &[&str] = &[
     "trust",
     "trust_by_secret",
     "trusts",
+    "watch_repair",
     "watermark",
     "write",
 ];

@@ -32,7 +32,7 @@ use self::rate::Rate;
 use self::verdict::{Cause, Verdict, slow_rest};
 use crate::model::Table;
 use crate::model::setting::Span;
-use crate::storage::{ErrorKind, Pressure};
+use crate::storage::{ErrorKind, Pressure, Strain};
 use crate::work::StopReason;
 
 /// How long to rest after a batch that failed, for a reason that may pass.
@@ -195,6 +195,14 @@ impl<'a> Throttle<'a> {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Why nothing large should be begun for now, by what the store says of others, with what was seen.
+pub fn objection(settings: &Settings, strain: &Strain) -> Option<String> {
+    match verdict::judge(settings, strain, strain.throttled) {
+        Verdict::GoOn => None,
+        Verdict::Slow(cause) | Verdict::Pause(cause) | Verdict::End(cause) => Some(cause.what),
     }
 }
 

@@ -50,7 +50,7 @@ impl Name {
 }
 
 fn table_of(name: &str) -> Option<Table> {
-    Table::ALL.into_iter().find(|table| table.name() == name)
+    Table::named(name)
 }
 
 /// The first line.

@@ -4,6 +4,7 @@
 //! request or one transaction, and every request is bounded.
 
 mod actors;
+mod alteration;
 mod apply;
 mod attributes;
 mod audit;
@@ -18,6 +19,7 @@ mod export;
 mod expression;
 mod fields;
 mod indexed;
+mod inspection;
 mod leases;
 mod lookup;
 mod native_backups;
@@ -58,9 +60,11 @@ use std::time::{Duration, Instant};
 use aws_sdk_dynamodb::types::ConsumedCapacity;
 use tokio::sync::OnceCell;
 
+pub use alteration::Alteration;
 pub use client::Login;
 pub use existing::Existing;
 pub use export::{Export, ExportStatus, Exported};
+pub use inspection::{Capacity, IndexState, Inspection, KeyPart, TableState};
 pub use native_backups::{Keeper, NativeBackup, NativeStatus};
 pub use record::record;
 pub use recovery::Recovery;

@@ -134,7 +134,7 @@ impl Postgres {
         let query = bound(self.query(place.statements.audit.add_entry.clone()), &[id, name, value]);
         // Being able to undo it alone takes two round trips.
         let rows = if name.len() + value.len() > SHORT {
-            tx.attempt(query, TOO_LONG).await?
+            tx.attempt(query, TOO_LONG).await?.ok()
         } else {
             Some(tx.fetch_all(query).await?)
         };

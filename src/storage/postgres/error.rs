@@ -1,6 +1,6 @@
 //! What the server's errors mean.
 
-use std::io;
+use std::{fmt, io};
 
 use super::Op;
 use super::settings::{Settings, SslMode};
@@ -60,15 +60,30 @@ fn too_small(op: Op, message: &str) -> Option<(Table, &'static str)> {
 }
 
 /// Why there is no connection where none was to be had, and what can be done about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NoConnection {
+    /// Why.
+    pub why: String,
+    /// What somebody can do who cannot connect, where that is known.
+    pub remedy: Option<&'static str>,
+}
+
+impl fmt::Display for NoConnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.remedy {
+            Some(remedy) => write!(f, "{}: {remedy}", self.why),
+            None => f.write_str(&self.why),
+        }
+    }
+}
+
+impl std::error::Error for NoConnection {}
+
 pub(super) fn no_connection(settings: &Settings, op: Op, error: sqlx::Error) -> Error {
     let Settings { host, port, dbname, user, sslmode, .. } = settings;
     let (kind, remedy) = (kind(&error), remedy(&error, *sslmode));
-    let mut why = format!("no connection to {dbname} on {host}:{port} as {user}: {}", reason(op, error));
-    if let Some(remedy) = remedy {
-        why.push_str(": ");
-        why.push_str(remedy);
-    }
-    refused(op, kind, why)
+    let why = format!("no connection to {dbname} on {host}:{port} as {user}: {}", reason(op, error));
+    Error { backend: BackendKind::Postgresql, op: op.phrase, kind, source: Box::new(NoConnection { why, remedy }) }
 }
 
 /// What somebody can do who cannot connect.

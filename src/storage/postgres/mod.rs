@@ -11,24 +11,33 @@ mod audit;
 mod bucket_walk;
 mod bulk;
 mod cancel;
+mod catalog;
 mod connect;
 mod copied;
 mod error;
 mod fenced;
 mod identity;
+mod inspection;
 mod leases;
 mod lookup;
+mod name;
 mod native_ttl;
 mod peer_trustees;
 mod pressure;
+mod privileges;
 mod properties;
 mod pruning;
+mod rebuild;
 mod record;
 mod removals;
+mod repairs;
+mod room;
 mod rows;
 mod runs;
 mod schema;
 mod scratch;
+mod server;
+mod session;
 mod settings;
 mod sightings;
 mod slots;
@@ -55,11 +64,21 @@ use sqlx::query::Query;
 use sqlx::{Row, SqlSafeStr};
 use tokio::sync::{Mutex, OnceCell};
 
+pub use catalog::{Catalog, ColumnFacts, Database, ForeignKeyFacts, IndexFacts, TableFacts, Values};
 pub use connect::Login;
+pub use error::NoConnection;
+pub use inspection::{Density, Extensions, IndexRead, LongKeys};
+pub use name::{identifier, qualified};
+pub use privileges::{Lacking, Part, role_script};
+pub use rebuild::{Backend, IndexSeen, TableSeen, Waiting, Workbench};
+pub use repairs::{Begin, Repair, RepairStep};
+pub use room::{Nearness, Room};
 pub use schema::{Applied, SchemaStatus};
 pub use scratch::Site;
+pub use server::{Archiving, Direction, Server, Slot, Standby, Zone};
 pub use settings::{Direct, PoolSettings, Settings, SslMode};
 pub use snapshot::{Origin, Snapshot};
+pub use statements::quote_identifier;
 pub use survey::{Replication, make_schema};
 
 use self::error::{Context, no_connection, refused};
@@ -78,6 +97,10 @@ const FAILURES: &[ErrorKind] = &[
     ErrorKind::Fenced,
     ErrorKind::Other,
 ];
+
+/// The schema in which an unqualified name finds the application's tables.
+const FIND_TABLES: &str = "SELECT nspname::text FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace \
+     WHERE pg_class.oid = coalesce(to_regclass('alembic_version'), to_regclass('attributes'))";
 
 /// A connection that has been closed at its other end says so within this.
 const AT_ONCE: Duration = Duration::from_secs(1);
@@ -243,6 +266,12 @@ impl Postgres {
         *self.direct.lock().unwrap_or_else(PoisonError::into_inner) = login.direct;
     }
 
+    /// How connections are made now.
+    fn login(&self) -> Login {
+        let direct = self.direct.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Login { usual: PgConnectOptions::clone(&self.pool.connect_options()), direct }
+    }
+
     /// Where the store is, for people: no secrets.
     pub fn describe(&self) -> String {
         let Settings { host, port, dbname, .. } = &self.settings;
@@ -363,11 +392,7 @@ impl Postgres {
     /// The schema in which an unqualified name finds the application's tables.
     async fn find_tables(&self) -> Result<String> {
         const OP: Op = Op { name: "schema", phrase: "find the application's tables" };
-        let query = self.query(
-            "SELECT nspname::text FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace \
-             WHERE pg_class.oid = coalesce(to_regclass('alembic_version'), to_regclass('attributes'))",
-        );
-        let found = self.fetch_all(self.bounds, OP, query).await?;
+        let found = self.fetch_all(self.bounds, OP, self.query(FIND_TABLES)).await?;
         match found.first() {
             Some(row) => row.try_get(0).op(OP),
             None => Ok("public".to_owned()),

@@ -215,7 +215,7 @@ impl Postgres {
             let claim = bound(self.query(statements.claim_lookup.clone()), &[name, value, id]);
             // Being able to undo it alone takes two round trips.
             let rows = if name.len() + value.len() > SHORT {
-                tx.attempt(claim, TOO_LONG).await?
+                tx.attempt(claim, TOO_LONG).await?.ok()
             } else {
                 Some(tx.fetch_all(claim).await?)
             };

@@ -18,6 +18,7 @@ const OWN: &[&str] = &[
     include_str!("../../../migrations/maintd/02_slots.sql"),
     include_str!("../../../migrations/maintd/03_moving.sql"),
     include_str!("../../../migrations/maintd/04_pruning.sql"),
+    include_str!("../../../migrations/maintd/05_repairs.sql"),
 ];
 
 /// What the schemas of a deployment are like.
@@ -242,9 +243,13 @@ impl Postgres {
         let done = match self.own_version(tx, op).await? {
             Some(version) => version,
             None => {
+                // Asked first: whoever was given the schema need not be allowed to make one.
+                let is_there = "SELECT EXISTS (SELECT FROM pg_namespace WHERE nspname = 'maintd')";
+                if !tx.fetch_one(self.query(is_there)).await?.try_get::<bool, _>(0).op(op)? {
+                    tx.run("CREATE SCHEMA maintd").await?;
+                }
                 tx.run(
-                    "CREATE SCHEMA maintd; \
-                     CREATE TABLE maintd.migrations ( \
+                    "CREATE TABLE maintd.migrations ( \
                          version integer PRIMARY KEY, applied_at timestamptz NOT NULL DEFAULT now())",
                 )
                 .await?;

@@ -19,7 +19,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::connect::{alone, within};
 use super::copied::Copied;
 use super::error::{Context, no_connection, refused};
-use super::statements::snapshot as sql;
+use super::session::{ANSWER, Session, answered};
+use super::statements::{parts, snapshot as sql};
 use super::{Op, Postgres};
 use crate::model::Table;
 use crate::model::digest::{Digest, Kind};
@@ -30,20 +31,12 @@ use crate::work::{Progress, Stop};
 const SNAPSHOT: Op = Op { name: "snapshot", phrase: "take a snapshot" };
 const DIGEST: Op = Op { name: "digest", phrase: "make the digest of a table" };
 
-/// How long a short answer is waited for: longer than the server's own limit.
-const ANSWER: Duration = Duration::from_secs(70);
-
 /// How long rows are waited for that are being copied out; so long nothing came, and nobody knows why.
 const SILENCE: Duration = Duration::from_secs(120);
 
 /// Between two questions whether the snapshot is still there, which also keep the connection from being forgotten
 /// by whoever passes its packets on.
 const ASKING: Duration = Duration::from_secs(20);
-
-/// How often two connections are asked which server connection they have. Behind a pooler that lends them out, a
-/// connection that is idle gets the one that was given back last, or the one that was idle for longest: either way
-/// ours have the same one, or change theirs, at the first round; more rounds are for a pooler that is busy.
-const ROUNDS: usize = 6;
 
 /// A table is read in pieces of so many bytes, so that no statement takes long, several connections can read one
 /// table, and a request to stop is heard.
@@ -53,7 +46,7 @@ const PIECE: u64 = 64 << 20;
 const PIECE_TIME: Duration = Duration::from_secs(3600);
 
 /// The first version that reads a range of places without reading the rest of the table.
-const READS_RANGES: i32 = 140_000;
+pub(super) const READS_RANGES: i32 = 140_000;
 
 /// So many rows are counted at once.
 const COUNTED: u64 = 1000;
@@ -124,25 +117,7 @@ impl Postgres {
 
     async fn take_snapshot(&self) -> Result<Snapshot<'_>> {
         let place = self.place().await?;
-        let options = self.direct.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let connect = async || {
-            let connected = alone(&options).await;
-            connected.map_err(|error| no_connection(&self.settings.past_the_pooler(), SNAPSHOT, error))
-        };
-        let (mut holder, mut other) = (connect().await?, connect().await?);
-        if !keeps_sessions(&mut holder, &mut other).await? {
-            let settings = self.settings.past_the_pooler();
-            return Err(refused(
-                SNAPSHOT,
-                ErrorKind::Other,
-                format!(
-                    "{}:{} is a pooler that lends out its connections for a transaction each, and a backup needs one \
-                     of its own: name the server itself in storage.postgresql.direct (host and port)",
-                    settings.host, settings.port
-                ),
-            ));
-        }
-        drop(other);
+        let Session { connection: mut holder, options } = self.session(SNAPSHOT, "a backup").await?;
         let there = existing(&mut holder, &place.schema).await?;
         let tables: Vec<Table> = there.iter().map(|(table, _)| *table).collect();
         let begun = sqlx::raw_sql(sql::begin(&place.schema, &tables)).execute(&mut holder);
@@ -282,12 +257,10 @@ impl Snapshot<'_> {
             table: seen.table,
             statement: sql::copy_out(&self.origin.schema, seen.table, &seen.columns, blocks),
         };
-        let step = (PIECE / self.block).max(1);
-        let count = if reads_ranges { seen.blocks.div_ceil(step).max(1) } else { 1 };
-        match count {
-            1 => vec![piece(None)],
-            _ => (0..count).map(|n| piece(Some((n * step, (n + 1 < count).then_some((n + 1) * step))))).collect(),
+        if !reads_ranges {
+            return vec![piece(None)];
         }
+        parts(seen.blocks, PIECE / self.block).into_iter().map(piece).collect()
     }
 }
 
@@ -361,23 +334,6 @@ async fn keep(mut holder: PgConnection, over: CancellationToken, lost: watch::Se
     let _closed = within(ANSWER, holder.close()).await;
 }
 
-/// Whether two connections have a server connection each, and keep it.
-async fn keeps_sessions(one: &mut PgConnection, other: &mut PgConnection) -> Result<bool> {
-    let mut first = None;
-    for _ in 0..ROUNDS {
-        let now = (backend(one).await?, backend(other).await?);
-        if now.0 == now.1 || *first.get_or_insert(now) != now {
-            return Ok(false);
-        }
-    }
-    Ok(true)
-}
-
-async fn backend(connection: &mut PgConnection) -> Result<i32> {
-    let row = answered(sqlx::raw_sql(sql::BACKEND).fetch_one(connection), SNAPSHOT).await?;
-    row.try_get(0).op(SNAPSHOT)
-}
-
 /// The application's tables that are there, with their columns, in their order.
 async fn existing(connection: &mut PgConnection, schema: &str) -> Result<Vec<(Table, Vec<String>)>> {
     let names = Table::ALL.map(Table::name);
@@ -427,15 +383,4 @@ fn origin(row: &PgRow, schema: &str) -> Result<Origin, sqlx::Error> {
         table_bytes: 0,
         schema: schema.to_owned(),
     })
-}
-
-/// An answer that must not take long.
-async fn answered<T>(asked: impl Future<Output = Result<T, sqlx::Error>>, op: Op) -> Result<T> {
-    match within(ANSWER, asked).await {
-        Some(answer) => answer.op(op),
-        None => {
-            let why = format!("no answer for {} seconds; the connection was given up", ANSWER.as_secs());
-            Err(refused(op, ErrorKind::Unavailable, why))
-        }
-    }
 }

@@ -16,7 +16,7 @@ use crate::storage::{ErrorKind, Result};
 const SURVEY: Op = Op { name: "survey", phrase: "look at what is there" };
 
 /// How long all of it may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What the server says of copying its files.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,7 +83,7 @@ fn read(row: &PgRow) -> Result<Replication, sqlx::Error> {
     })
 }
 
-fn major(number: i32) -> u32 {
+pub(super) fn major(number: i32) -> u32 {
     u32::try_from(number / 10_000).unwrap_or_default()
 }
 
@@ -101,7 +101,7 @@ async fn close(mut connection: PgConnection) {
     let _closed = within(PATIENCE, connection.close()).await;
 }
 
-async fn bounded<T>(asked: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T> {
+pub(super) async fn bounded<T>(asked: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T> {
     match within(PATIENCE, asked).await {
         Some(answer) => answer.op(SURVEY),
         None => {

@@ -99,8 +99,12 @@ impl Transaction {
     }
 
     /// The rows of `query`, which alone is undone when the server refuses it for one of these
-    /// reasons, by SQLSTATE; then none. Any other error ends the transaction as ever.
-    pub(super) async fn attempt(&mut self, query: Statement<'_>, reasons: &[&str]) -> Result<Option<Vec<PgRow>>> {
+    /// reasons, by SQLSTATE; then what the server says. Any other error ends the transaction as ever.
+    pub(super) async fn attempt(
+        &mut self,
+        query: Statement<'_>,
+        reasons: &[&str],
+    ) -> Result<Result<Vec<PgRow>, String>> {
         self.run(statements::SAVEPOINT).await?;
         let step = self.next().await?;
         let rows = match within(self.bounds.answer(), query.fetch_all(&mut *self.connection)).await {
@@ -108,13 +112,13 @@ impl Transaction {
                 if error.code().is_some_and(|code| reasons.contains(&code.as_ref())) =>
             {
                 self.run(statements::UNDO).await?;
-                return Ok(None);
+                return Ok(Err(error.message().to_owned()));
             }
             answer => self.learn(answer).await?,
         };
         self.fault(step, "after").await?;
         self.run(statements::RELEASE).await?;
-        Ok(Some(rows))
+        Ok(Ok(rows))
     }
 
     /// Ends it. When this fails nobody knows whether it was committed.

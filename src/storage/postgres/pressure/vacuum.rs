@@ -106,7 +106,7 @@ impl Postgres {
             let mut found = Vec::new();
             for row in &rows {
                 let name: &str = row.try_get(0).op(OP)?;
-                found.extend(Table::ALL.into_iter().find(|table| table.name() == name));
+                found.extend(Table::named(name));
             }
             Ok(found)
         })

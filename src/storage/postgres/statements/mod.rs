@@ -5,9 +5,14 @@ mod audit;
 mod bucket_walk;
 mod build;
 mod bulk;
+pub(super) mod catalog;
+pub(super) mod inspection;
+pub(super) mod privileges;
 mod pruning;
+pub(super) mod rebuild;
 mod removals;
 pub(super) mod scratch;
+pub(super) mod server;
 pub(super) mod snapshot;
 pub(super) mod survey;
 mod tables;
@@ -199,6 +204,28 @@ impl Bounds {
     }
 }
 
+/// A part of a table: from this block on, up to that one if it ends; none for all of it.
+pub(super) type Blocks = Option<(u64, Option<u64>)>;
+
+/// A table in parts of `step` blocks. The last has no end: the table may have grown.
+pub(super) fn parts(blocks: u64, step: u64) -> Vec<Blocks> {
+    let step = step.max(1);
+    let count = blocks.div_ceil(step);
+    match count {
+        0 | 1 => vec![None],
+        _ => (0..count).map(|n| Some((n * step, (n + 1 < count).then_some((n + 1) * step)))).collect(),
+    }
+}
+
+/// The condition that rows of the table `t` are in a part of it.
+fn in_part(blocks: Blocks) -> String {
+    match blocks {
+        None => String::new(),
+        Some((from, None)) => format!(" WHERE t.ctid >= '({from},0)'"),
+        Some((from, Some(to))) => format!(" WHERE t.ctid >= '({from},0)' AND t.ctid < '({to},0)'"),
+    }
+}
+
 /// The full name of a table, as `to_regclass` reads it.
 pub(super) fn full_name(schema: &str, table: Table) -> String {
     format!("{}.{}", quote_identifier(schema), table.name())
@@ -212,7 +239,7 @@ pub(super) fn vacuum(schema: &str, table: Table, mark: Uuid) -> SqlStr {
 }
 
 /// `name` as an identifier, whatever it holds.
-fn quote_identifier(name: &str) -> String {
+pub fn quote_identifier(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 

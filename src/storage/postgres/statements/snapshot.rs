@@ -3,12 +3,9 @@
 use sqlx::{AssertSqlSafe, SqlSafeStr, SqlStr};
 
 use super::build::quoted;
-use super::quote_identifier;
+use super::{Blocks, in_part, quote_identifier};
 use crate::model::Table;
 use crate::model::layout::{ColumnType, postgresql_columns};
-
-/// Which server connection we are given, to find out whether it stays the same.
-pub(in crate::storage::postgres) const BACKEND: &str = "/* snapshot */ SELECT pg_backend_pid()";
 
 /// Whether the transaction is still there.
 pub(in crate::storage::postgres) const PING: &str = "/* snapshot */ SELECT 1";
@@ -71,12 +68,7 @@ pub(in crate::storage::postgres) fn share(name: &str, statement: u64) -> SqlStr 
 /// older revision are NULL. `blocks` are the first and the one after the last, which none follows if there is none.
 ///
 /// In the binary form, whose fields tell their length: nothing has to be escaped, and nothing to be understood.
-pub(in crate::storage::postgres) fn copy_out(
-    schema: &str,
-    table: Table,
-    columns: &[String],
-    blocks: Option<(u64, Option<u64>)>,
-) -> String {
+pub(in crate::storage::postgres) fn copy_out(schema: &str, table: Table, columns: &[String], blocks: Blocks) -> String {
     let texts = postgresql_columns(table).iter().map(|column| {
         let is_there = columns.iter().any(|name| name == column.name);
         match column.r#type {
@@ -87,11 +79,7 @@ pub(in crate::storage::postgres) fn copy_out(
         }
     });
     let texts = texts.collect::<Vec<_>>().join(", ");
-    let place = match blocks {
-        None => String::new(),
-        Some((from, None)) => format!(" WHERE t.ctid >= '({from},0)'"),
-        Some((from, Some(to))) => format!(" WHERE t.ctid >= '({from},0)' AND t.ctid < '({to},0)'"),
-    };
+    let place = in_part(blocks);
     let schema = quote_identifier(schema);
     format!("/* digest */ COPY (SELECT {texts} FROM {schema}.{} AS t{place}) TO STDOUT (FORMAT binary)", table.name())
 }
