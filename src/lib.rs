@@ -8,6 +8,7 @@ pub mod daemon;
 #[cfg(feature = "demo")]
 pub mod demo;
 pub mod fault;
+pub mod health;
 pub mod http;
 pub mod jobs;
 pub mod metrics;
