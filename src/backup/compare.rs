@@ -37,7 +37,7 @@ pub(super) async fn digests_in(shelf: &Shelf, manifest: &Manifest) -> Result<Opt
     let mut digests = BTreeMap::new();
     for (name, sum) in &manifest.tables {
         let Some(expected) = &sum.digest else { continue };
-        let table = Table::ALL.into_iter().find(|table| table.name() == name);
+        let table = Table::named(name);
         let digest = written.remove(name).filter(|digest| fingerprint(digest) == *expected);
         match (table, digest) {
             (Some(table), Some(digest)) => digests.insert(table, digest),

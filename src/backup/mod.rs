@@ -33,10 +33,12 @@ pub use manifest::{Consistency, DIGESTS, FORMAT, FileSum, Form, Manifest, Part, 
 pub use prune::{Pruned, plan, prune};
 pub use restore::{Restored, restore};
 pub use retention::{Candidate, Condition, Decision, Why, decide};
+pub use scratch::refusal_of_target;
 pub use settings::{
     Bucket, Compression, CompressionKind, Drill, Dynamodb, DynamodbMethod, Encryption, Pitr, Postgresql,
     PostgresqlMethod, Retention, Settings, Tool, ToolName,
 };
+pub use shelf::space::{existing, may_write};
 pub use shelf::{Draft, Entry, Fetched, Held, Hold, Owner, Sheet, Shelf};
 pub use state::{Damage, DrillResult, Finder, Level, State};
 pub use verify::{examine, read_digests, verify};

@@ -57,9 +57,12 @@ while read -r command port; do
         fi
         ;;
     copy)
-        # Where only the server's programs are linked to, the others lie beside what they are.
-        if "$(dirname "$(readlink -f "$bin/postgres")")/pg_basebackup" -D data -h 127.0.0.1 -p "$port" -U postgres -R -c fast --no-sync \
+        # Where only the server's programs are linked to, the others lie beside what they are. What a newer one than the
+        # server writes of the connection (-R), the server may not understand.
+        if "$(dirname "$(readlink -f "$bin/postgres")")/pg_basebackup" -D data -h 127.0.0.1 -p "$port" -U postgres -c fast --no-sync \
             >initdb.log 2>&1 </dev/null; then
+            echo "primary_conninfo = 'host=127.0.0.1 port=$port user=postgres'" >>data/postgresql.auto.conf
+            : >data/standby.signal
             echo ok
         else
             echo "pg_basebackup failed"

@@ -320,7 +320,7 @@ fn place(durable: bool) -> &'static Path {
 
 /// What is left for us there, in KiB; nothing if nobody knows.
 fn room_left_kib(dir: &Path) -> u64 {
-    rustix::fs::statvfs(dir).map_or(0, |fs| fs.f_bavail.saturating_mul(fs.f_frsize) / 1024)
+    crate::archive::free_space(dir).map_or(0, |bytes| bytes / 1024)
 }
 
 /// A port that nobody listens on, below the ones that systems give to outgoing connections:

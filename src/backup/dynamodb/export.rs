@@ -115,7 +115,7 @@ pub(super) async fn inspect(desk: Desk<'_>, store: &DynamoDb, manifest: &Manifes
             manifest.set
         )));
     }
-    for part in manifest.parts.iter().filter(|part| Table::ALL.iter().any(|table| table.name() == part.of)) {
+    for part in manifest.parts.iter().filter(|part| Table::named(&part.of).is_some()) {
         let found = Pace::of(desk).persist(|| store.export(&part.reference)).await?;
         match found.map(|found| found.status) {
             Some(ExportStatus::Done) => {}

@@ -165,7 +165,7 @@ pub(super) async fn restore(desk: Desk<'_>, manifest: &Manifest, into: &DynamoDb
     }
     let mut tables = Vec::new();
     for part in &manifest.parts {
-        let table = Table::ALL.into_iter().find(|table| table.name() == part.of);
+        let table = Table::named(&part.of);
         let table = table.ok_or_else(|| {
             let (set, of) = (manifest.set.to_string(), &part.of);
             Error::Damaged { set, what: format!("it has a table {of} that this build does not know") }

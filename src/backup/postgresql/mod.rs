@@ -10,13 +10,12 @@ mod room;
 mod tool;
 mod toolwords;
 
-use super::{
-    Compression, CompressionKind, Desk, Draft, Error, Form, Manifest, Owner, PostgresqlMethod, Result, Shelf, Taken,
-};
+use super::{Desk, Draft, Error, Form, Manifest, Owner, PostgresqlMethod, Result, Shelf, Taken};
 use crate::storage::Home;
 use crate::storage::postgres::{Postgres, Settings};
 
 pub(super) use extent::unpacked;
+pub use physical::refusal as refusal_of_copying;
 pub(super) use restore::conninfo;
 pub use restore::restore;
 
@@ -66,20 +65,6 @@ fn same_cluster(of: &Owner, settings: &Settings, system_identifier: i64) -> Resu
         }
         _ => Ok(()),
     }
-}
-
-/// What compresses, as a client of this version can: zstd is there from PostgreSQL 16 on. The fastest gzip takes its
-/// place, which comes nearest to its speed.
-fn compression(wanted: Compression, client: u32) -> Compression {
-    match wanted.kind {
-        CompressionKind::Zstd if client < 16 => Compression { kind: CompressionKind::Gzip, level: Some(1) },
-        _ => wanted,
-    }
-}
-
-/// Compression as the manifest tells it.
-fn told(compression: Compression) -> Option<String> {
-    (compression.kind != CompressionKind::None).then(|| compression.to_string())
 }
 
 /// What a program has found that came to its end and says that something is wrong; nothing, if it could not look.

@@ -76,8 +76,8 @@ fn level(desk: Desk<'_>) -> u8 {
     }
 }
 
-/// Why the files cannot be copied, if so.
-fn refusal(server: &Replication, user: &str) -> Option<String> {
+/// Why the files cannot be copied as `user`, and behind a colon what to do about it; nothing if they can.
+pub fn refusal(server: &Replication, user: &str) -> Option<String> {
     if server.wal_level == "minimal" {
         return Some(
             "the server has wal_level = minimal, and a copy of its files needs more to become consistent: set wal_level \

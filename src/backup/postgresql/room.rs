@@ -2,15 +2,13 @@
 
 use std::path::Path;
 
-use rustix::fs::statvfs;
-
+use crate::archive::free_space;
 use crate::backup::{Desk, Error, Result};
 
 /// Refuses to begin what would fill the disk below `directory`: `expected` bytes, beside those that are to stay free.
 /// Where the system cannot tell, nothing is refused.
 pub(super) fn ensure(desk: Desk<'_>, directory: &Path, expected: u64) -> Result<()> {
-    let Ok(volume) = statvfs(directory) else { return Ok(()) };
-    let free = volume.f_bavail.saturating_mul(volume.f_frsize);
+    let Ok(free) = free_space(directory) else { return Ok(()) };
     let keep = desk.shop.settings.keep_free.0;
     if free >= expected.saturating_add(keep) {
         return Ok(());

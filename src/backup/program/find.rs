@@ -116,9 +116,12 @@ impl Toolbox {
             [] => "there is none on PATH or where packages put it".to_owned(),
             some => some.iter().map(shown).collect::<Vec<_>>().join(", "),
         };
+        // What starts servers comes with them.
+        let (debian, fedora) = if name == "initdb" { ("", "-server") } else { ("-client", "") };
         Error::Refused(format!(
-            "the server is PostgreSQL {server}, and {name} has to be as new: {found}; install postgresql-client-{server} \
-             (Debian, Ubuntu) or postgresql{server} (RHEL, Fedora), or name the directory of another in backup.bin_dir"
+            "the server is PostgreSQL {server}, and {name} has to be as new: {found}; install postgresql{debian}-{server} \
+             (Debian, Ubuntu) or postgresql{server}{fedora} (RHEL, Fedora), or name the directory of another in \
+             backup.bin_dir"
         ))
     }
 }

@@ -8,6 +8,7 @@ mod space;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use self::postgresql::refusal as refusal_of_target;
 use super::cluster::Cluster;
 use super::{Desk, Error, Form, Manifest, Result, Shelf};
 use crate::metrics::Metrics;

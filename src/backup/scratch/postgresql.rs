@@ -140,20 +140,11 @@ async fn database(
     let server = postgres_at(desk, settings.clone())?;
     let site = server.site().await?;
     let server_name = format!("{}:{}", settings.host, settings.port);
-    if site.is_standby {
-        return Err(Error::Refused(format!(
-            "the server {server_name} is a standby, on which nothing can be made: set backup.drill.target to another"
-        )));
+    if let Some(why) = refusal(&site, &server_name, major_of(manifest)) {
+        return Err(Error::Refused(why));
     }
     if is_production(shelf, manifest, &site) {
         allow_production(desk, space::needed(shelf, manifest).await?, &site)?;
-    }
-    if major_of(manifest).is_some_and(|major| major > site.major) {
-        return Err(Error::Refused(format!(
-            "the server {server_name} is a PostgreSQL {}, which is older than the one that was backed up: set \
-             backup.drill.target to a newer one",
-            site.major
-        )));
     }
     for left in server.scratch_databases(owner).await? {
         if server.remove_scratch_database(&left, owner, false).await? {
@@ -186,6 +177,23 @@ async fn database(
             Err(error)
         }
     }
+}
+
+/// Why no database for what one of the version `major` has written can be made on a server, and behind a colon what to do
+/// about it; nothing if one can.
+pub fn refusal(site: &Site, server_name: &str, major: Option<u32>) -> Option<String> {
+    if site.is_standby {
+        return Some(format!(
+            "the server {server_name} is a standby, on which nothing can be made: set backup.drill.target to another"
+        ));
+    }
+    major.is_some_and(|major| major > site.major).then(|| {
+        format!(
+            "the server {server_name} is a PostgreSQL {}, which is older than the one that was backed up: set \
+             backup.drill.target to a newer one",
+            site.major
+        )
+    })
 }
 
 /// Whether a server is the one that holds the deployment; where nobody says where it is now, the one that held it.

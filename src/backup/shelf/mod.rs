@@ -113,14 +113,23 @@ impl Shelf {
     ///
     /// When the place does not answer.
     pub async fn entries(&self) -> Result<Vec<Entry>> {
-        let sets: Vec<SetId> = if self.depot.directory().is_some() {
-            self.depot.below().await?.into_iter().filter_map(|name| name.parse().ok()).collect()
-        } else {
-            let sets = self.in_bucket().await?.into_iter();
-            sets.filter(|(_, names)| was_published(names)).map(|(set, _)| set).collect()
-        };
-        let read: Vec<_> = sets.into_iter().map(|set| self.entry(set).boxed()).collect();
-        stream::iter(read).buffered(READERS).try_collect().await
+        let read: Vec<_> = self.sets().await?.into_iter().map(|set| self.entry(set).boxed()).collect();
+        let mut entries: Vec<Entry> = stream::iter(read).buffered(READERS).try_collect().await?;
+        // What somebody has removed meanwhile is not damaged.
+        if entries.iter().any(|entry| entry.manifest.is_err()) {
+            let still_there = self.sets().await?;
+            entries.retain(|entry| still_there.contains(&entry.set));
+        }
+        Ok(entries)
+    }
+
+    /// The names of all sets, the oldest first.
+    async fn sets(&self) -> Result<Vec<SetId>> {
+        if self.depot.directory().is_some() {
+            return Ok(self.depot.below().await?.into_iter().filter_map(|name| name.parse().ok()).collect());
+        }
+        let sets = self.in_bucket().await?.into_iter();
+        Ok(sets.filter(|(_, names)| was_published(names)).map(|(set, _)| set).collect())
     }
 
     /// The names of the files of each set in a bucket, which has no directories that could be listed alone.
