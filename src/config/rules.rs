@@ -266,6 +266,15 @@ impl Rules<'_> {
             );
             self.error(key, message);
         }
+        let (key, after, keep) =
+            ("jobs.index_health.unused_after", self.config.jobs.index_health.unused_after, self.config.history.keep);
+        if keep < after && !self.is_faulty(key) && !self.is_faulty("history.keep") {
+            let message = format!(
+                "{after} is longer than the history is kept ({keep}), by which an index is known to be unused: none will \
+                 be; write less than that, or raise history.keep"
+            );
+            self.warning(key, message);
+        }
     }
 
     fn certificates(&mut self) {

@@ -15,7 +15,7 @@ use crate::backup::{Error, Form, Kind, Ledger, Pitr, Workshop};
 use crate::jobs::{backup, backup_drill};
 use crate::metrics::{BackupsSeen, Check, Severity};
 use crate::model::{BackendKind, clock};
-use crate::runner::{BackupStatus, Runner, Status};
+use crate::runner::{BackupStatus, Runner, Status, place_of};
 use crate::storage::{Identity, Store};
 use crate::work::Stop;
 
@@ -124,15 +124,16 @@ impl Looker {
 
     fn tell(&self, ledger: Ledger) {
         let Runner { metrics, backend, .. } = &*self.runner;
-        for form in Form::ALL {
-            let seen = ledger.kinds.iter().find(|kind| kind.form == form).map(seen);
-            metrics.backups(*backend, form.name(), seen.as_ref());
-        }
-        let counts = ledger.counts();
-        metrics.findings(*backend, Check::BackupDamaged, Severity::Critical, Some(counts.damaged));
-        metrics.findings(*backend, Check::BackupUnverified, Severity::Warning, Some(counts.taken));
-        metrics.findings(*backend, Check::BackupPlace, Severity::Critical, Some(0));
+        // The metrics with the board, so that whoever has seen the one finds the same on the other.
         self.show(|shown| {
+            for form in Form::ALL {
+                let seen = ledger.kinds.iter().find(|kind| kind.form == form).map(seen);
+                metrics.backups(*backend, form.name(), seen.as_ref());
+            }
+            let counts = ledger.counts();
+            metrics.findings(*backend, Check::BackupDamaged, Severity::Critical, Some(counts.damaged));
+            metrics.findings(*backend, Check::BackupUnverified, Severity::Warning, Some(counts.taken));
+            metrics.findings(*backend, Check::BackupPlace, Severity::Critical, Some(0));
             shown.problem = None;
             shown.ledger = Some(ledger);
             shown.looked_at = Some(clock::now());
@@ -141,10 +142,12 @@ impl Looker {
 
     /// What was seen last is still the best that is known.
     fn tell_problem(&self, problem: String) {
-        let backend = self.runner.backend;
+        let Runner { metrics, backend, .. } = &*self.runner;
         tracing::warn!(%backend, error = problem, "the backups cannot be looked at");
-        self.runner.metrics.findings(backend, Check::BackupPlace, Severity::Critical, Some(1));
-        self.show(|shown| shown.problem = Some(problem));
+        self.show(|shown| {
+            metrics.findings(*backend, Check::BackupPlace, Severity::Critical, Some(1));
+            shown.problem = Some(problem);
+        });
     }
 
     /// Tells what the last run that looked has found about point-in-time recovery, whichever replica or command that
@@ -195,9 +198,7 @@ impl Looker {
 /// among the others, whoever was looked at first.
 fn shown(status: &mut Status, backend: BackendKind) -> &mut BackupStatus {
     let Status { backends, backups, .. } = status;
-    let at = backups.iter().position(|shown| shown.backend == backend).unwrap_or_else(|| {
-        let rank = |kind| backends.iter().position(|shown| shown.backend == kind);
-        let at = backups.partition_point(|shown| rank(shown.backend) < rank(backend));
+    let at = place_of(backends, backups, |shown| shown.backend, backend).unwrap_or_else(|at| {
         let nothing = BackupStatus { backend, place: String::new(), problem: None, ledger: None, looked_at: None };
         backups.insert(at, nothing);
         at

@@ -258,6 +258,7 @@ fn first_status(config: &Config, runners: &[Arc<Runner>], jobs: &[Arc<dyn Job>])
         not_ready: vec![Status::NO_ANSWER.to_owned()],
         backends: backends.collect(),
         jobs: jobs.collect(),
+        health: Vec::new(),
         backups: Vec::new(),
     }
 }

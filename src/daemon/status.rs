@@ -31,14 +31,15 @@ fn gist(status: &Status) -> String {
 
 /// What there is to say of a job, after its name; nothing of one that is disabled.
 fn gist_of(shown: &JobStatus) -> Option<String> {
-    let JobStatus { enabled, paused, running, next_run, .. } = shown;
+    let JobStatus { enabled, only_on, paused, running, next_run, .. } = shown;
     match (running, next_run) {
         (Some(run), _) => Some(format!("is running on {} since {}", run.holder, run.started_at.format(TIME))),
         _ if let Some(paused) = paused => {
             Some(format!("is paused by {} since {}", paused.by, paused.since.format(TIME)))
         }
         (None, Some(next)) => Some(format!("is due at {}", next.format(TIME))),
-        (None, None) => enabled.then(|| "is never due".to_owned()),
+        (None, None) if *enabled => Some("is never due".to_owned()),
+        (None, None) => only_on.as_ref().map(|node| format!("runs on {node} only")),
     }
 }
 
@@ -81,6 +82,13 @@ mod tests {
             jobs: of_all("ttl_cleanup", true).chain(of_all("backup", false)).collect(),
             ..Status::default()
         }
+    }
+
+    #[test]
+    fn a_job_that_another_host_runs_is_not_told_as_disabled() {
+        let elsewhere = JobStatus { only_on: Some("db1".to_owned()), ..job(BackendKind::Postgresql, "backup", false) };
+        let status = Status { jobs: vec![elsewhere], ..status(&[BackendKind::Postgresql]) };
+        assert_eq!(gist(&status), "ready; backup runs on db1 only");
     }
 
     #[test]

@@ -5,15 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::Notifier;
+use crate::jobs::index_health::{self, Known};
 use crate::jobs::{Job, findings};
 use crate::metrics::{Check, Severity};
-use crate::runner::{Runner, Told};
+use crate::runner::{HealthStatus, JobStatus, Runner, Status, Told, place_of};
 use crate::storage::Pressure;
 use crate::storage::postgres::{PoolUse, Postgres};
-use crate::storage::{Applied, Backend, Error, ErrorKind, Reading, SchemaStatus};
-use crate::work::Stop;
+use crate::storage::{Applied, Backend, Backlog, Error, ErrorKind, Reading, SchemaStatus};
+use crate::work::{Run, Stop};
 
 /// Between two questions whether the store is there.
 const ASKING: Duration = Duration::from_secs(5);
@@ -58,12 +60,16 @@ impl Watcher {
         let mut looked: Option<Instant> = None;
         let mut ended = true;
         while stop.requested().is_none() {
-            let ready = self.ask().await;
+            let answers = self.ask().await;
             self.show_pool();
+            if !answers {
+                self.show_backlog(None);
+                looked = None;
+            }
             // A run that has ended is a reason to look earlier, but not earlier than we ask anyway:
             // with a schedule of seconds the looking would be the greater work.
             let patience = if ended { ASKING } else { LOOKING };
-            if ready && looked.is_none_or(|looked| looked.elapsed() >= patience) {
+            if answers && looked.is_none_or(|looked| looked.elapsed() >= patience) {
                 self.look().await;
                 looked = Some(Instant::now());
                 ended = false;
@@ -75,15 +81,18 @@ impl Watcher {
         }
     }
 
-    /// Asks the store how it is. Returns whether jobs can run.
+    /// Asks the store how it is. Returns whether it answers and has the tables in which the history is: whatever else
+    /// keeps jobs from running there, people want to know of what that leaves behind.
     async fn ask(&mut self) -> bool {
         let answer = self.schema().await;
         self.up = answer.is_ok();
         let (kind, mut clocks) = (self.runner.backend, None);
+        let mut has_history = false;
         let (schema, problem) = match answer {
             Ok(schema) => {
                 let store = &*self.runner.store;
                 clocks = self.runner.clocks.ask(store).await.ok();
+                has_history = schema.own_refusal().is_none();
                 let refusal = schema.refusal().or_else(|| clocks.clone().flatten());
                 let problem = match refusal {
                     Some(why) => Some(format!("{kind}: {why}")),
@@ -113,7 +122,7 @@ impl Watcher {
             status.judge();
             self.notifier.readiness(status.not_ready.first().map(String::as_str));
         });
-        problem.is_none()
+        has_history
     }
 
     async fn schema(&self) -> Result<SchemaStatus, Error> {
@@ -165,19 +174,12 @@ impl Watcher {
     /// Looks at history and backlog. What cannot be had keeps its last value, except the backlog:
     /// a number that is not true any more would hide a problem.
     async fn look(&self) {
-        let Runner { store, backend: kind, metrics, board, .. } = &*self.runner;
+        let store = &self.runner.store;
         let backlog = store.backlog().await.inspect_err(|error| {
             tracing::warn!(error = error.chain(), "the backlog could not be measured");
         });
         let is_gone = backlog.as_ref().is_err_and(|error| error.kind == ErrorKind::Unavailable);
-        let backlog = backlog.ok();
-        metrics.expired_rows(*kind, backlog.map(|backlog| backlog.expired_rows));
-        metrics.oldest_expired_age(*kind, backlog.and_then(|backlog| backlog.oldest_age_seconds));
-        board.update(|status| {
-            if let Some(backend) = status.backends.iter_mut().find(|backend| backend.backend == *kind) {
-                backend.backlog = backlog;
-            }
-        });
+        self.show_backlog(backlog.ok());
         if let Backend::Postgresql(store) = &self.backend
             && !is_gone
         {
@@ -189,6 +191,18 @@ impl Watcher {
                 tracing::warn!(job.name = job, error = error.chain(), "the history could not be read");
             }
         }
+    }
+
+    /// Shows what has expired and is still there; nothing if nobody knows.
+    fn show_backlog(&self, backlog: Option<Backlog>) {
+        let Runner { backend: kind, metrics, board, .. } = &*self.runner;
+        board.update(|status| {
+            metrics.expired_rows(*kind, backlog.map(|backlog| backlog.expired_rows));
+            metrics.oldest_expired_age(*kind, backlog.and_then(|backlog| backlog.oldest_age_seconds));
+            if let Some(backend) = status.backends.iter_mut().find(|backend| backend.backend == *kind) {
+                backend.backlog = backlog;
+            }
+        });
     }
 
     /// Looks whether the server gets rid of its write-ahead log. What nobody can tell is not shown as well.
@@ -209,11 +223,35 @@ impl Watcher {
         metrics.findings(*backend, Check::WalArchiving, Severity::Critical, failing.map(u64::from));
     }
 
+    /// Shows what runs have seen of the tables and indexes, whichever replica or command that was.
+    fn show_health(&self, runs: &[Run]) {
+        let Runner { backend, metrics, board, .. } = &*self.runner;
+        let Some(Known { looked_at, looked_deep_at, report }) = index_health::known(runs) else { return };
+        // The metrics with the board, so that whoever has seen the one finds the same on the other.
+        board.update(|status| {
+            index_health::show(metrics, *backend, &report);
+            let Some(health) = report.health.map(|health| *health) else { return };
+            let shown = HealthStatus { backend: *backend, looked_at, looked_deep_at, findings: report.defects, health };
+            let Status { backends, health, .. } = status;
+            match place_of(backends, health, |shown| shown.backend, *backend) {
+                Ok(at) => health[at] = shown,
+                Err(at) => health.insert(at, shown),
+            }
+        });
+    }
+
     async fn look_at(&self, job: &'static str) -> Result<(), Error> {
         let Runner { store, backend, metrics, .. } = &*self.runner;
+        let before = self.runs_shown(job);
         let newest = store.history(Some(job), if findings::finds(job) { RECENT } else { 2 }).await?;
-        if let Some(found) = newest.iter().find_map(|run| run.report.findings.as_ref()) {
-            findings::show(metrics, *backend, job, found);
+        // A run shows its findings itself, and before it is in the history.
+        if !before.is_ours && self.runs_shown(job) == before {
+            if let Some(found) = newest.iter().find_map(|run| run.report.findings.as_ref()) {
+                findings::show(metrics, *backend, job, found);
+            }
+            if job == index_health::NAME {
+                self.show_health(&newest);
+            }
         }
         let standing = store.standing(job).await?;
         // Without its lease it was left behind, and stays open until somebody closes it.
@@ -221,13 +259,40 @@ impl Watcher {
         let last = newest.into_iter().find(|run| run.outcome.is_some());
         let success = store.last_success(job).await?.and_then(|run| run.finished_at);
         self.runner.show_paused(job, standing.paused);
-        metrics.job_last_run(job, *backend, last.as_ref().and_then(|run| run.finished_at));
-        metrics.job_last_success(job, *backend, success);
         self.runner.show(job, |shown| {
+            // A run that began or ended here meanwhile has shown what is newer.
+            if RunsShown::of(shown) != before {
+                return;
+            }
+            metrics.job_last_run(job, *backend, last.as_ref().and_then(|run| run.finished_at));
+            metrics.job_last_success(job, *backend, success);
             shown.running = running;
             shown.last_run = last.or(shown.last_run.take());
             shown.last_success = success.or(shown.last_success);
         });
         Ok(())
+    }
+
+    fn runs_shown(&self, job: &str) -> RunsShown {
+        let mut shown = RunsShown::default();
+        self.runner.show(job, |job| shown = RunsShown::of(job));
+        shown
+    }
+}
+
+/// Which runs of a job are shown. Whoever asks the store first sees by it whether something newer came to be shown while
+/// the store answered.
+#[derive(Debug, Default, PartialEq)]
+struct RunsShown {
+    running: Option<Uuid>,
+    last: Option<Uuid>,
+    /// The one that is going on is this process's.
+    is_ours: bool,
+}
+
+impl RunsShown {
+    fn of(job: &JobStatus) -> Self {
+        let id = |run: &Option<Run>| run.as_ref().map(|run| run.run_id);
+        Self { running: id(&job.running), last: id(&job.last_run), is_ours: job.progress.is_some() }
     }
 }

@@ -214,7 +214,7 @@ fn a_client_that_sends_too_slowly_is_dropped() {
 fn a_client_that_does_not_read_is_dropped() {
     let size = 32 << 20;
     // Nobody makes room here: the second client is served once the first one's time is up.
-    let limits = Limits { connections: 1, safe: LONG * 10, connection: Duration::from_millis(200), ..patient() };
+    let limits = Limits { connections: 1, safe: LONG * 10, connection: Duration::from_secs(2), ..patient() };
     let (asked, was_asked) = mpsc::sync_channel(1);
     let running = serve(limits, move |parts| {
         if parts.uri.path() != "/huge" {

@@ -1,6 +1,6 @@
 //! What jobs have found, as metrics.
 
-use super::{lookup_check, orphan_scan};
+use super::{index_health, lookup_check, orphan_scan};
 use crate::metrics::{Check, Metrics, Severity};
 use crate::model::BackendKind;
 use crate::work::Findings;
@@ -16,7 +16,7 @@ pub(super) fn checks(job: &str) -> &'static [(Check, Option<&'static [&'static s
 
 /// Whether a job looks for what is wrong.
 pub fn finds(job: &str) -> bool {
-    !checks(job).is_empty()
+    !checks(job).is_empty() || job == index_health::NAME
 }
 
 /// Shows what a run of `job` has found.

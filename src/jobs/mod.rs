@@ -6,6 +6,7 @@ pub mod backup;
 pub mod backup_drill;
 pub mod diff_prune;
 pub mod findings;
+pub mod index_health;
 pub mod lookup_check;
 pub mod orphan_scan;
 mod pace;
@@ -28,6 +29,7 @@ use serde::{Deserialize, Serialize};
 use self::backup::BackupJob;
 use self::backup_drill::DrillJob;
 use self::diff_prune::DiffPrune;
+use self::index_health::IndexHealth;
 use self::lookup_check::LookupCheck;
 use self::orphan_scan::OrphanScan;
 use self::token_cleanup::TokenCleanup;
@@ -54,6 +56,8 @@ pub struct Settings {
     pub orphan_scan: orphan_scan::Settings,
     /// The table `[jobs.lookup_check]`.
     pub lookup_check: lookup_check::Settings,
+    /// The table `[jobs.index_health]`.
+    pub index_health: index_health::Settings,
     /// The table `[jobs.backup]`.
     pub backup: backup::Settings,
     /// The table `[jobs.backup_drill]`.
@@ -69,6 +73,7 @@ impl Settings {
             (token_cleanup::NAME, self.token_cleanup.problems()),
             (orphan_scan::NAME, self.orphan_scan.problems()),
             (lookup_check::NAME, self.lookup_check.problems()),
+            (index_health::NAME, self.index_health.problems()),
             (backup::NAME, self.backup.problems()),
             (backup_drill::NAME, self.backup_drill.problems()),
         ];
@@ -76,13 +81,14 @@ impl Settings {
     }
 
     /// When each of them runs, by name.
-    pub fn plans(&self) -> [(&'static str, Plan); 7] {
+    pub fn plans(&self) -> [(&'static str, Plan); 8] {
         [
             (ttl_cleanup::NAME, self.ttl_cleanup.plan()),
             (diff_prune::NAME, self.diff_prune.plan()),
             (token_cleanup::NAME, self.token_cleanup.plan()),
             (orphan_scan::NAME, self.orphan_scan.plan()),
             (lookup_check::NAME, self.lookup_check.plan()),
+            (index_health::NAME, self.index_health.plan()),
             (backup::NAME, self.backup.plan()),
             (backup_drill::NAME, self.backup_drill.plan()),
         ]
@@ -173,6 +179,12 @@ pub trait Job: Send + Sync {
     /// When it runs and for how long.
     fn plan(&self) -> Plan;
 
+    /// Whether it only runs where the application's tables are those that this build knows: whatever deletes by what
+    /// it believes of them.
+    fn needs_known_schema(&self) -> bool {
+        true
+    }
+
     /// Connections that write at the same time.
     fn workers(&self) -> u16 {
         1
@@ -189,9 +201,9 @@ pub trait Job: Send + Sync {
     async fn preview(&self, store: &dyn Store) -> storage::Result<Report>;
 }
 
-/// Every job that works on rows, on each of `backends`, in the order in which they are shown.
+/// Every job that works on rows or looks at tables, on each of `backends`, in the order in which they are shown.
 pub fn registry(settings: &Settings, throttle: &throttle::Settings, backends: &[Place]) -> Vec<Arc<dyn Job>> {
-    let jobs = backends.iter().flat_map(|place| -> [Arc<dyn Job>; 5] {
+    let jobs = backends.iter().flat_map(|place| -> [Arc<dyn Job>; 6] {
         let throttle = || throttle.clone();
         [
             Arc::new(TtlCleanup::new(settings.ttl_cleanup.clone(), throttle(), place.clone())),
@@ -199,6 +211,7 @@ pub fn registry(settings: &Settings, throttle: &throttle::Settings, backends: &[
             Arc::new(TokenCleanup::new(settings.token_cleanup.clone(), throttle(), place.clone())),
             Arc::new(OrphanScan::new(settings.orphan_scan.clone(), throttle(), place.clone())),
             Arc::new(LookupCheck::new(settings.lookup_check.clone(), throttle(), place.clone())),
+            Arc::new(IndexHealth::new(settings.index_health.clone(), throttle(), place.clone())),
         ]
     });
     jobs.collect()

@@ -17,5 +17,5 @@ pub use heartbeat::{Beats, Heartbeat};
 pub use run::{Ran, Runner, Running, Start};
 pub use scheduler::{Scheduled, Scheduler};
 pub use settings::{ClockSettings, HistorySettings, LeaseSettings};
-pub use status::{BackendStatus, BackupStatus, Board, JobStatus, Status};
+pub use status::{BackendStatus, BackupStatus, Board, HealthStatus, JobStatus, Status, place_of};
 pub use told::Told;

@@ -126,7 +126,10 @@ impl Runner {
         stop: &Stop,
         progress: &Progress,
     ) -> storage::Result<Ran> {
-        if let Some(why) = self.store.schema().await?.refusal() {
+        let schema = self.store.schema().await?;
+        // What a job that only looks finds at a schema that nobody knows is just what somebody wants to know.
+        let refusal = if job.needs_known_schema() { schema.refusal() } else { schema.own_refusal() };
+        if let Some(why) = refusal {
             return Ok(Ran::Refused(Reason::Schema, why));
         }
         if let Some(Incomplete { why, by, since }) = self.store.incomplete().await? {
@@ -182,25 +185,7 @@ impl Runner {
         let (result, report) = self.work(job, &lease, open_for, stop, progress).await;
         let retries = claim.due.as_ref().map_or(0, |due| due.retries);
         let (run, is_written) = self.finish(job, &lease, retries, result, report).await;
-        self.metrics.job_idle(job.name(), self.backend);
-        // Otherwise whoever takes over writes its end, and counts it.
-        if is_written {
-            let outcome = run.outcome.unwrap_or(Outcome::Lost);
-            self.metrics.job_run(job.name(), self.backend, outcome, Some(begun.elapsed()));
-            self.metrics.job_last_run(job.name(), self.backend, run.finished_at);
-            if outcome == Outcome::Succeeded {
-                self.metrics.job_last_success(job.name(), self.backend, run.finished_at);
-            }
-        }
-        let outcome = run.outcome;
-        self.show(job.name(), |shown| {
-            shown.running = None;
-            shown.progress = None;
-            shown.last_run = Some(run.clone());
-            if outcome == Some(Outcome::Succeeded) {
-                shown.last_success = run.finished_at;
-            }
-        });
+        self.show_end(job.name(), &run, begun.elapsed(), is_written);
         log(&run);
         // Nobody has to wait for what follows.
         drop(running);
@@ -377,11 +362,36 @@ impl Runner {
         self.show(job, |shown| shown.paused = paused);
     }
 
+    /// Counts and shows the end of a run. All at once, so that whoever has read older things meanwhile sees on the board
+    /// that they are old, and leaves the metrics alone as well.
+    fn show_end(&self, job: &'static str, run: &Run, took: Duration, is_written: bool) {
+        let (metrics, backend) = (&self.metrics, self.backend);
+        let has_succeeded = run.outcome == Some(Outcome::Succeeded);
+        self.board.update(|status| {
+            metrics.job_idle(job, backend);
+            // Otherwise whoever takes over writes its end, and counts it.
+            if is_written {
+                metrics.job_run(job, backend, run.outcome.unwrap_or(Outcome::Lost), Some(took));
+                metrics.job_last_run(job, backend, run.finished_at);
+                if has_succeeded {
+                    metrics.job_last_success(job, backend, run.finished_at);
+                }
+            }
+            if let Some(shown) = status.job_mut(job, backend) {
+                shown.running = None;
+                shown.progress = None;
+                shown.last_run = Some(run.clone());
+                if has_succeeded {
+                    shown.last_success = run.finished_at;
+                }
+            }
+        });
+    }
+
     /// Changes what the board shows of `job`.
     pub fn show(&self, job: &str, change: impl FnOnce(&mut super::JobStatus)) {
         self.board.update(|status| {
-            let backend = self.backend;
-            if let Some(shown) = status.jobs.iter_mut().find(|shown| shown.job == job && shown.backend == backend) {
+            if let Some(shown) = status.job_mut(job, self.backend) {
                 change(shown);
             }
         });
@@ -395,6 +405,7 @@ fn log(run: &Run) {
     let outcome = outcome.map_or("running", Outcome::name);
     let what = match &report.backups {
         Some(backups) => backups.set.as_ref().map(|set| format!(": {set}")).unwrap_or_default(),
+        None if report.health.is_some() => format!(": {} findings", report.remaining()),
         None => format!(": {} rows deleted", report.deleted),
     };
     macro_rules! line {
@@ -404,7 +415,7 @@ fn log(run: &Run) {
                 run.duration_s = seconds, rows.examined = report.examined, rows.deleted = report.deleted,
                 rows.skipped = report.skipped, rows.added = (report.added > 0).then_some(report.added),
                 batches = report.batches, more = report.more,
-                findings = report.findings.as_ref().map(crate::work::Findings::total),
+                findings = (report.findings.is_some() || report.health.is_some()).then(|| report.remaining()),
                 stopped = report.stopped.map(tracing::field::display), error = error.as_deref(),
                 "{job} {outcome}{what}"
             )

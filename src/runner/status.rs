@@ -9,7 +9,7 @@ use serde::Serialize;
 use crate::backup::Ledger;
 use crate::model::BackendKind;
 use crate::storage::{Backlog, Paused};
-use crate::work::{Progress, Run};
+use crate::work::{Defect, Health, Progress, Run};
 
 /// A snapshot of everything.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -26,6 +26,8 @@ pub struct Status {
     pub backends: Vec<BackendStatus>,
     /// The jobs, in the order of the registry.
     pub jobs: Vec<JobStatus>,
+    /// The tables and indexes, as far as they have been looked at, in the order of the backends.
+    pub health: Vec<HealthStatus>,
     /// The backups, where a place for them is configured, in the order of the backends.
     pub backups: Vec<BackupStatus>,
 }
@@ -41,6 +43,24 @@ impl Status {
         self.not_ready =
             if nobody { vec![Self::NO_ANSWER.to_owned()] } else { self.backends.iter().filter_map(unready).collect() };
     }
+
+    /// What is shown of `job` on `backend`.
+    pub fn job_mut(&mut self, job: &str, backend: BackendKind) -> Option<&mut JobStatus> {
+        self.jobs.iter_mut().find(|shown| shown.job == job && shown.backend == backend)
+    }
+}
+
+/// Where the status shows something of `backend` among what it shows of all, which is in the order of `backends`; or
+/// where it would have to.
+pub fn place_of<T>(
+    backends: &[BackendStatus],
+    shown: &[T],
+    of: impl Fn(&T) -> BackendKind,
+    backend: BackendKind,
+) -> Result<usize, usize> {
+    let rank = |kind| backends.iter().position(|shown| shown.backend == kind);
+    let at = shown.partition_point(|other| rank(of(other)) < rank(backend));
+    if shown.get(at).is_some_and(|other| of(other) == backend) { Ok(at) } else { Err(at) }
 }
 
 fn unready(status: &BackendStatus) -> Option<String> {
@@ -108,6 +128,23 @@ pub struct BackupStatus {
     pub ledger: Option<Ledger>,
     /// When that was.
     pub looked_at: Option<DateTime<Utc>>,
+}
+
+/// What was last seen of the tables and indexes of one backend.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct HealthStatus {
+    /// Which backend.
+    pub backend: BackendKind,
+    /// When the run ended that looked.
+    pub looked_at: DateTime<Utc>,
+    /// When the last one ended that read whole tables and indexes, whose findings of what only that shows are among
+    /// these.
+    pub looked_deep_at: Option<DateTime<Utc>>,
+    /// What it has found.
+    pub findings: Vec<Defect>,
+    /// What it has seen and repaired.
+    #[serde(flatten)]
+    pub health: Health,
 }
 
 /// The status that everybody shares. Reading never waits for a database.

@@ -4,12 +4,15 @@ use std::path::Path;
 
 use super::Rules;
 use crate::archive::Place;
+use crate::backup::PostgresqlMethod;
 use crate::config::file;
 use crate::model::BackendKind;
 use crate::storage::Target;
 
 const WHERE: &str = "backup.where";
 const IDENTITY: &str = "backup.encryption.identity_file";
+const RECIPIENTS: &str = "backup.encryption.recipients";
+const METHOD: &str = "backup.postgresql.method";
 const DRILL: &str = "backup.drill.target";
 
 impl Rules<'_> {
@@ -46,6 +49,7 @@ impl Rules<'_> {
 
     pub(super) fn backups(&mut self, in_kubernetes: bool) {
         self.place(in_kubernetes);
+        self.physical();
         self.identity_file();
         self.drill_target();
     }
@@ -77,6 +81,21 @@ impl Rules<'_> {
             }
             Some(_) => {}
         }
+    }
+
+    fn physical(&mut self) {
+        let (config, backup) = (self.config, &self.config.backup);
+        let is_physical = backup.postgresql.method == PostgresqlMethod::Physical
+            && config.storage.kinds().contains(&BackendKind::Postgresql);
+        if !is_physical || backup.encryption.recipients.is_empty() || self.is_faulty(RECIPIENTS) {
+            return;
+        }
+        let origin = self.origin(METHOD);
+        let message = format!(
+            "is set, and a physical backup cannot be encrypted ({METHOD}, {origin}): set that to \"logical\", let a tool \
+             encrypt with \"tool\", or leave this key out"
+        );
+        self.error(RECIPIENTS, message);
     }
 
     fn identity_file(&mut self) {

@@ -5,6 +5,7 @@ use maud::{Markup, html};
 
 use super::super::words;
 use super::{Mark, backups, moment, nothing, prose};
+use crate::jobs::index_health;
 use crate::runner::JobStatus;
 use crate::work::{Outcome, Position, Progress, Run};
 
@@ -48,7 +49,8 @@ fn row(job: &JobStatus, now: DateTime<Utc>) -> Markup {
     };
     let next = job.next_run.map_or_else(|| nothing("none"), |at| moment(at, now, &words::until(at, now)));
     let position = job.progress.as_ref().map(Progress::position);
-    let running = job.running.as_ref().map_or_else(|| nothing("idle"), |run| running(run, position, now));
+    let unit = if index_health::counts_pages(job.job, job.backend) { "pages" } else { "rows" };
+    let running = job.running.as_ref().map_or_else(|| nothing("idle"), |run| running(run, position, unit, now));
     let last = job.last_run.as_ref().map_or_else(|| nothing("never"), |run| ended(run, now));
     let success = job.last_success.map_or_else(|| nothing("never"), |at| moment(at, now, &words::ago(at, now)));
     html! {
@@ -67,26 +69,28 @@ fn cell(label: &str, content: &Markup) -> Markup {
     html! { td role="cell" data-label=(label) { div { (content) } } }
 }
 
-fn running(run: &Run, position: Option<Position>, now: DateTime<Utc>) -> Markup {
+fn running(run: &Run, position: Option<Position>, unit: &str, now: DateTime<Utc>) -> Markup {
     let length = (now - run.started_at).to_std().unwrap_or_default();
     html! {
         span.mark.busy { span aria-hidden="true" { "●" } " running" }
         " " span.whole { "for " (words::span(length)) }
         @match position {
-            Some(position) => (far(&position)),
+            Some(position) => (far(&position, unit)),
             // Another replica runs it, and tells its counts from time to time.
-            None => @if run.report.backups.is_none() { small { (words::number(run.report.deleted)) " deleted" } },
+            None => @if run.report.backups.is_none() && run.job != index_health::NAME {
+                small { (words::number(run.report.deleted)) " deleted" }
+            },
         }
         small { "by " (run.holder) }
     }
 }
 
 /// How far a run is.
-fn far(position: &Position) -> Markup {
+fn far(position: &Position, unit: &str) -> Markup {
     html! {
         @if let Some(reason) = position.resting { small { "resting: " code { (reason) } } }
         small {
-            (words::number(position.done)) " rows"
+            (words::number(position.done)) " " (unit)
             @if let Some(remaining) = position.remaining { " of " (words::number(position.done + remaining)) }
             ", " (words::number(position.per_second.round() as u64)) " a second"
         }
@@ -99,7 +103,9 @@ fn ended(run: &Run, now: DateTime<Utc>) -> Markup {
     html! {
         (Mark::of(run.outcome).text())
         @if let Some(seconds) = run.seconds() { " " span.whole { (word) (words::elapsed(seconds)) } }
-        @if let Some(backups) = &run.report.backups { (backups::run(backups)) } @else {
+        @if let Some(backups) = &run.report.backups { (backups::run(backups)) } @else if let Some(seen) = &run.report.health {
+                small { (words::number(seen.indexes.len() as u64)) " indexes, " (words::number(run.report.remaining())) " findings" }
+            } @else {
             small { (words::number(run.report.deleted)) " deleted" @if run.report.more { ", more to do" } }
         }
         @if let Some(at) = run.finished_at { small { (words::ago(at, now)) } }

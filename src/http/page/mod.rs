@@ -2,6 +2,7 @@
 
 mod backends;
 mod backups;
+mod health;
 mod jobs;
 mod mark;
 #[cfg(test)]
@@ -55,6 +56,7 @@ pub(super) fn render(status: &Status, now: DateTime<Utc>) -> String {
                         }
                     }
                     (backends::section(&status.backends, now))
+                    (health::section(&status.health, now))
                     (backups::section(&status.backups, now))
                     (jobs::section(&status.jobs, now))
                 }

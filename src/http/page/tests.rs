@@ -5,9 +5,9 @@ use chrono::{DateTime, Utc};
 use super::{STYLE, render};
 use crate::backup::{Counts, Damage, DrillResult, Finder, Form, Kind, Ledger, Level, Line};
 use crate::model::BackendKind;
-use crate::runner::{BackendStatus, BackupStatus, JobStatus, Status};
+use crate::runner::{BackendStatus, BackupStatus, HealthStatus, JobStatus, Status};
 use crate::storage::{Backlog, Paused};
-use crate::work::{Outcome, Progress, Report, Run, Trigger};
+use crate::work::{Defect, Health, IndexFigures, Outcome, Progress, Report, Run, Severity, Trigger};
 
 const HOSTILE: &str = "\"'><script>alert(1)</script>&amp;`<b>`";
 
@@ -60,6 +60,7 @@ fn status() -> Status {
             last_run: Some(run(Some(Outcome::Partial))),
             last_success: Some(now() - chrono::Duration::days(2)),
         }],
+        health: vec![health()],
         backups: vec![BackupStatus {
             backend: BackendKind::Postgresql,
             place: HOSTILE.to_owned(),
@@ -67,6 +68,33 @@ fn status() -> Status {
             ledger: Some(ledger()),
             looked_at: Some(now() - chrono::Duration::seconds(192)),
         }],
+    }
+}
+
+fn health() -> HealthStatus {
+    let defect = |severity, acknowledged: Option<&str>| Defect {
+        kind: HOSTILE.to_owned(),
+        severity,
+        rows: None,
+        object: Some(HOSTILE.to_owned()),
+        what: HOSTILE.to_owned(),
+        remedy: HOSTILE.to_owned(),
+        acknowledged: acknowledged.map(str::to_owned),
+    };
+    let figure = |bloat| IndexFigures { index: HOSTILE.to_owned(), bytes: 1 << 20, bloat, ..IndexFigures::default() };
+    let mut findings = vec![defect(Severity::Critical, None); 30];
+    findings.push(defect(Severity::Warning, Some(HOSTILE)));
+    HealthStatus {
+        backend: BackendKind::Postgresql,
+        looked_at: now() - chrono::Duration::hours(2),
+        looked_deep_at: Some(now() - chrono::Duration::days(3)),
+        findings,
+        health: Health {
+            indexes: vec![figure(Some(0.4)), figure(None), figure(Some(0.62))],
+            notes: vec![HOSTILE.to_owned()],
+            deep: true,
+            ..Health::default()
+        },
     }
 }
 
@@ -133,6 +161,7 @@ fn it_says_what_there_is_to_say() {
         "more to do",
         "3 m 10 s ago",
         "2 d ago",
+        ", deep 3 d ago",
         "2026-11-20 10:30",
         "Up 3 d",
         "1.2.3",
