@@ -55,7 +55,9 @@ async fn demonstrate(options: &Options, output: &Output) -> anyhow::Result<u8> {
     let mut signals = Signals::new().context("cannot listen for signals")?;
     output.text("Starting a throw-away PostgreSQL and a throw-away DynamoDB ...\n");
     // Nobody but us may reach it, since it asks for no password.
-    let settings = [("listen_addresses", ""), ("unix_socket_permissions", "0700")];
+    // Rows are deleted by the second here, and autovacuum has to keep up with that.
+    let autovacuum = ("autovacuum_naptime", "2s");
+    let settings = [("listen_addresses", ""), ("unix_socket_permissions", "0700"), autovacuum];
     let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
     let options_of_cluster = cluster::Options { settings, ..cluster::Options::default() };
     let cluster = tokio::task::spawn_blocking(move || Cluster::start(&options_of_cluster)).await??;
@@ -148,8 +150,8 @@ async fn watch(
     let mut daemon = daemon(cluster, emulator, address)?;
     let columns = format!("  {:>10}  {:>7}  {:>7}  {:>4}", "attributes", "expired", "deleted", "runs");
     output.text(&format!(
-        "\nThe daemon cleans up every 3 seconds, makes a backup every 15 and restores one to prove it every 20, for {}; \
-         Ctrl-C ends it earlier.\n\
+        "\nThe daemon cleans up every 3 seconds, looks at tables and indexes every 10, makes a backup every 15 and restores \
+         one to prove it every 20, for {}; Ctrl-C ends it earlier.\n\
          \x20 page     http://{address}/\n\
          \x20 metrics  http://{address}/metrics\n\n\
          {:10}{:36}{}\n{:>8}{columns}{columns}\n",
@@ -206,6 +208,7 @@ fn daemon(cluster: &Cluster, emulator: &Emulator, address: SocketAddr) -> anyhow
         .env("MAINTD_LOG__FILTER", "warn")
         .env("MAINTD_JOBS__TTL_CLEANUP__BACKENDS", "postgresql,dynamodb")
         .env("MAINTD_JOBS__TTL_CLEANUP__SCHEDULE", "every 3s")
+        .env("MAINTD_JOBS__INDEX_HEALTH__SCHEDULE", "every 10s")
         .env("MAINTD_BACKUP__WHERE", kept)
         .env("MAINTD_BACKUP__WORK_DIR", cluster.socket_dir())
         .env("MAINTD_BACKUP__NODE", host())

@@ -6,6 +6,7 @@ mod config;
 mod demo;
 mod doctor;
 mod findings;
+mod index;
 mod job;
 mod lookup;
 mod orphan;
@@ -35,9 +36,9 @@ const USAGE: u8 = 64;
 
 /// The maintenance daemon of an ActingWeb deployment.
 ///
-/// It deletes what should not be there any more from PostgreSQL and DynamoDB, backs them up and proves
-/// the backups, on schedule and beside live applications, and tells Prometheus about it. It finds its stores by the same environment variables
-/// as the application.
+/// It deletes what should not be there any more from PostgreSQL and DynamoDB, backs them up and proves the backups,
+/// and looks after tables and indexes, on schedule and beside live applications, and tells Prometheus about it. It
+/// finds its stores by the same environment variables as the application.
 #[derive(Debug, Parser)]
 #[command(name = "actingweb-maintd", version, after_help = EXIT_CODES)]
 struct Cli {
@@ -74,6 +75,9 @@ enum Command {
     /// Look at the table in which actors are found by their properties.
     #[command(subcommand)]
     Lookup(lookup::Command),
+    /// Look at tables and indexes, and repair them.
+    #[command(subcommand)]
+    Index(index::Command),
     /// Make, list, prove, restore and remove backups.
     #[command(subcommand)]
     Backup(backup::Command),
@@ -114,6 +118,10 @@ fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<u8> {
         output.text(crate::config::EXAMPLE);
         return Ok(DONE);
     }
+    if let Command::Doctor(doctor::Options { role_sql: true, .. }) = &cli.command {
+        output.text(&crate::storage::postgres::role_script());
+        return Ok(DONE);
+    }
     let sources = Sources { file: cli.config, env: crate::config::environment(), ..Sources::default() };
     let loaded = match crate::config::load(&sources) {
         Ok(loaded) => loaded,
@@ -129,6 +137,7 @@ fn dispatch(cli: Cli, output: &Output) -> anyhow::Result<u8> {
         Command::Job(command) => one_shot(&loaded)?.block_on(job::run(command, loaded.config, output)),
         Command::Orphan(command) => one_shot(&loaded)?.block_on(orphan::run(command, loaded.config, output)),
         Command::Backup(command) => one_shot(&loaded)?.block_on(backup::run(command, loaded.config, output)),
+        Command::Index(command) => one_shot(&loaded)?.block_on(index::run(command, loaded.config, output)),
         Command::Lookup(command) => one_shot(&loaded)?.block_on(lookup::run(command, loaded.config, output)),
         Command::Doctor(options) => one_shot(&loaded)?.block_on(doctor::run(options, loaded.config, output)),
         #[cfg(feature = "demo")]

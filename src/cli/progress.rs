@@ -19,6 +19,8 @@ pub(super) enum Unit {
     Rows,
     /// Bytes.
     Bytes,
+    /// Pages of tables and indexes.
+    Pages,
 }
 
 impl Unit {
@@ -27,6 +29,7 @@ impl Unit {
         match self {
             Self::Rows => "{msg} {wide_bar} {human_pos}/{human_len} rows, {per_sec}, {eta} left",
             Self::Bytes => "{msg} {wide_bar} {bytes}/{total_bytes}, {bytes_per_sec}, {eta} left",
+            Self::Pages => "{msg} {wide_bar} {human_pos}/{human_len} pages, {per_sec}, {eta} left",
         }
     }
 
@@ -35,6 +38,7 @@ impl Unit {
         match self {
             Self::Rows => "{spinner} {msg}: {human_pos} rows, {per_sec}",
             Self::Bytes => "{spinner} {msg}: {bytes}, {bytes_per_sec}",
+            Self::Pages => "{spinner} {msg}: {human_pos} pages, {per_sec}",
         }
     }
 }

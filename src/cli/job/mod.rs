@@ -1,6 +1,7 @@
 //! `job`: what runs, when it runs, what it did, and running it now.
 
 mod backups;
+mod health;
 mod history;
 mod pause;
 mod reasons;
@@ -18,7 +19,7 @@ use super::output::{Output, table};
 use super::{DONE, USAGE};
 use crate::config::Config;
 use crate::daemon::{self, Parts};
-use crate::jobs::Job;
+use crate::jobs::{Job, Plan};
 use crate::model::{BackendKind, clock};
 use crate::schedule::Schedule;
 use crate::storage::Store;
@@ -171,8 +172,8 @@ async fn list(jobs: Vec<Arc<dyn Job>>, config: &Config, output: &Output) -> anyh
         let last = store.history(Some(job.name()), 1).await?.into_iter().next();
         let success = store.last_success(job.name()).await?.and_then(|run| run.finished_at);
         documents.push(json!({
-            "job": job.name(), "backend": job.backend(), "enabled": plan.enabled, "schedule": plan.schedule,
-            "paused": paused, "next_run": next, "last_run": last, "last_success": success,
+            "job": job.name(), "backend": job.backend(), "enabled": plan.enabled, "only_on": plan.only_on,
+            "schedule": plan.schedule, "paused": paused, "next_run": next, "last_run": last, "last_success": success,
         }));
         rows.push([
             job.name().to_owned(),
@@ -200,13 +201,19 @@ fn next(jobs: Vec<Arc<dyn Job>>, count: usize, config: &Config, output: &Output)
     let mut rows = Vec::new();
     for job in jobs {
         let slots = upcoming(&job, count, config)?;
-        let enabled = job.plan().enabled;
-        documents.push(json!({ "job": job.name(), "backend": job.backend(), "enabled": enabled, "slots": slots }));
+        let Plan { enabled, only_on, .. } = job.plan();
+        let note = match &only_on {
+            _ if enabled => String::new(),
+            Some(node) => format!("on {node}"),
+            None => "disabled".to_owned(),
+        };
+        documents.push(json!({
+            "job": job.name(), "backend": job.backend(), "enabled": enabled, "only_on": only_on, "slots": slots,
+        }));
         let zone = config.schedule.timezone;
-        let note = if enabled { "" } else { "disabled" };
         rows.extend(slots.iter().map(|slot| {
             let local = slot.with_timezone(&zone).format("%a %Y-%m-%d %H:%M:%S %Z").to_string();
-            [job.name().to_owned(), job.backend().to_string(), time(Some(*slot)), local, note.to_owned()]
+            [job.name().to_owned(), job.backend().to_string(), time(Some(*slot)), local, note.clone()]
         }));
     }
     output.either(&json!({ "jobs": documents }), || {

@@ -9,10 +9,10 @@ use super::super::findings;
 use super::super::output::{Output, table};
 use super::super::progress::{Bar, Unit};
 use super::super::{DONE, FAILED, REMAINS};
-use super::{backups, outcome, reasons, time};
+use super::{backups, health, outcome, reasons, time};
 use crate::config::Config;
 use crate::daemon::{Parts, Signals};
-use crate::jobs::{Job, ttl_cleanup};
+use crate::jobs::{Job, index_health, ttl_cleanup};
 use crate::runner::{Ran, Start};
 use crate::storage::{Held, Paused};
 use crate::work::{Defect, Outcome, Progress, Report, Run, Stop, StopReason};
@@ -28,6 +28,9 @@ pub(in crate::cli) async fn preview(job: &Arc<dyn Job>, config: &Config, output:
         || {
             if let Some(backups) = &report.backups {
                 return backups::preview(backups);
+            }
+            if let Some(seen) = &report.health {
+                return health::seen(&report, seen);
             }
             if report.findings.is_some() {
                 return format!("{remarks}\nNothing was changed.\n");
@@ -84,7 +87,8 @@ pub(in crate::cli) async fn run(job: &Arc<dyn Job>, config: &Config) -> anyhow::
         let (runner, job, stop, progress) = (Arc::clone(&runner), Arc::clone(job), stop.clone(), progress.clone());
         async move { runner.run(&job, Start::Manual, &stop, &progress).await }
     });
-    let bar = Bar::show(job.name(), Unit::Rows, progress);
+    let unit = if index_health::counts_pages(job.name(), job.backend()) { Unit::Pages } else { Unit::Rows };
+    let bar = Bar::show(job.name(), unit, progress);
     let ran = loop {
         tokio::select! {
             ran = &mut running => break ran,
@@ -123,6 +127,9 @@ pub(in crate::cli) async fn run(job: &Arc<dyn Job>, config: &Config) -> anyhow::
 pub(in crate::cli) fn summary(run: &Run) -> String {
     if let Some(backups) = &run.report.backups {
         return backups::summary(run, backups) + &defects(&run.report);
+    }
+    if let Some(seen) = &run.report.health {
+        return health::summary(run, seen);
     }
     let Report { examined, deleted, skipped, batches, cutoff, more, stopped, trouble, .. } = &run.report;
     let mut text = table(
