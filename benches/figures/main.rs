@@ -19,6 +19,7 @@ mod delete;
 mod empty;
 mod handover;
 mod http;
+mod index;
 mod library;
 mod operations;
 mod pressure;
@@ -42,7 +43,7 @@ use self::server::Server;
 use self::table::{Row, Target};
 
 /// What can be measured, in the order in which it is.
-const SUBJECTS: [(&str, &str); 15] = [
+const SUBJECTS: [(&str, &str); 16] = [
     ("delete", "expired rows deleted beside an application"),
     ("alone", "expired rows deleted with nobody waiting"),
     ("empty", "a run that finds nothing"),
@@ -57,6 +58,7 @@ const SUBJECTS: [(&str, &str); 15] = [
     ("backup", "backups beside pg_dump"),
     ("drill", "drills beside pg_restore"),
     ("backup-memory", "the memory of backups of two sizes"),
+    ("index", "a look at all tables and indexes, beside check_postgres"),
     ("pruning", "changes deleted by the batch, in tables of two sizes"),
 ];
 
@@ -113,6 +115,7 @@ async fn measure(effort: Effort, wanted: &[&str]) -> anyhow::Result<Vec<Row>> {
             "backup" => backup::taking(&server, effort).await?,
             "drill" => backup::drilling(&server, effort).await?,
             "backup-memory" => backup::memory(&server, effort).await?,
+            "index" => index::measure(&server, effort).await?,
             "pruning" => pruning::measure(&server, effort).await?,
             other => bail!("nothing is called {other}"),
         };

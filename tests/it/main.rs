@@ -10,6 +10,7 @@ mod conformance;
 mod daemon;
 mod deploy;
 mod documents;
+mod health;
 mod jobs;
 mod library;
 mod observation;

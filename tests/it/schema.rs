@@ -74,7 +74,7 @@ async fn our_own_schema_can_be_applied_without_touching_the_application() {
     let db = TestDb::empty().await;
     let store = store(&db);
     let applied = store.apply(false).await.unwrap();
-    assert_eq!((applied.revisions.len(), applied.maintd.len()), (0, 4));
+    assert_eq!((applied.revisions.len(), applied.maintd.len()), (0, 5));
     let status = store.schema().await.unwrap();
     assert!(status.revisions.is_empty());
     assert!(status.refusal().unwrap().contains("holds no ActingWeb tables"), "{:?}", status.refusal());
@@ -107,7 +107,7 @@ async fn a_deployment_has_one_identity() {
 /// The application's schema, as `pg_dump` writes it down.
 async fn dump_schema(db: &TestDb) -> String {
     let output = Command::new(tool("pg_dump"))
-        .args(["--schema-only", "--exclude-schema=maintd", "--username", db.user(), "--dbname", db.name()])
+        .args(["--schema-only", "--exclude-schema=maintd", "--username", db.superuser(), "--dbname", db.name()])
         .args(["--host", db.host(), "--port", &db.port().to_string()])
         .output()
         .await

@@ -1,28 +1,20 @@
 //! Places that do not answer, refuse, or are given up half way.
 
-use std::net::{Ipv4Addr, TcpListener};
-
 use actingweb_maintd::archive::{Access, Depot, Error, ErrorKind, Place};
 use actingweb_maintd::model::Secret;
 use tokio::io::AsyncWriteExt;
 
-use crate::harness::eventually;
 use crate::harness::moto::Keys;
 use crate::harness::s3::{Bucket, CANARY, access};
-use crate::harness::sets;
-
-/// An address at which nobody listens.
-fn nobody() -> String {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("its address").to_string()
-}
+use crate::harness::{Nobody, eventually, sets};
 
 #[tokio::test]
 async fn a_place_that_does_not_answer_is_an_error_that_names_it_and_no_secret() {
     let bucket = Bucket::start();
     // TLS where nobody speaks it, and without a provider of its own, is an error as well, and no panic.
     let https = bucket.endpoint().replacen("http", "https", 1);
-    for endpoint in [format!("http://{}", nobody()), format!("https://{}", nobody()), https] {
+    let nobody = Nobody::there();
+    for endpoint in [format!("http://{}", nobody.address()), format!("https://{}", nobody.address()), https] {
         let depot = Depot::open(&bucket.place("sets"), &access(&endpoint)).expect("nobody is asked yet");
         let error = depot.list().await.expect_err("nobody answers");
         assert_eq!(error.kind, ErrorKind::Unreachable, "{}", error.chain());
@@ -107,7 +99,8 @@ async fn who_may_not_is_told_what_it_takes() {
 async fn other_providers_are_reached_by_their_own_variables() {
     let variables = [("AZURE_STORAGE_ACCOUNT_NAME", "account"), ("AZURE_STORAGE_ACCOUNT_KEY", "Y2FuYXJ5")];
     let variables = variables.map(|(name, value)| (name.to_owned(), Secret::from(value.to_owned())));
-    let endpoint_url = Some(format!("http://{}", nobody()));
+    let nobody = Nobody::there();
+    let endpoint_url = Some(format!("http://{}", nobody.address()));
     let access = Access { endpoint_url, region: None, variables: variables.into() };
     let depot = Depot::open(&"az://backups/sets".parse().expect("a place"), &access).expect("a depot");
     let error = depot.list().await.expect_err("nobody answers");

@@ -3,7 +3,7 @@
 use sqlx::AssertSqlSafe;
 use tempfile::TempDir;
 
-use super::proof::{ABORT, Proof, after_a_kill, done, only, run};
+use super::proof::{Proof, after_a_kill, done, only, run};
 use crate::harness::cluster::TestDb;
 use crate::harness::daemon::{Maintd, Output};
 use crate::harness::dynamodb::TestTables;
@@ -65,7 +65,7 @@ async fn what_comes_out_of_a_dump_is_what_went_in_and_no_cluster_stays() {
     let proof = Proof::with("");
     done(proof.on(&db, &["backup", "create"]));
     // One that is killed in the middle of it leaves a mark of whose it was, and the next one removes that.
-    let killed = proof.configured(Maintd::on(&db)).env("FAILPOINTS", format!("backup::restore={ABORT}"));
+    let killed = proof.killed_at("backup::restore", Maintd::on(&db));
     has_died(&killed.run(&DRILL));
     done(after_a_kill(async || proof.on(&db, &DRILL)).await);
     let set = only(&proof.on(&db, &["backup", "list", "--json"]));
@@ -97,7 +97,7 @@ async fn a_target_gets_a_database_that_goes_again_also_after_a_kill() {
     let drill = "[backup.drill]\ntarget = \"elsewhere\"\nallow_production_server = true\n";
     let proof = Proof::with(&format!("{drill}{}", same_server(&db)));
     done(proof.on(&db, &["backup", "create"]));
-    let killed = proof.configured(Maintd::on(&db)).env("FAILPOINTS", format!("backup::restore={ABORT}"));
+    let killed = proof.killed_at("backup::restore", Maintd::on(&db));
     has_died(&killed.run(&DRILL));
     assert_eq!(scratch_databases(&db).await.len(), 1);
     crate::harness::eventually("the killed drill to be disconnected", async || {
@@ -154,7 +154,8 @@ async fn the_production_server_is_used_only_if_it_may_be_and_has_the_space() {
     let beginning = sqlx::query_scalar::<_, String>(BEGINNING).fetch_one(db.pool()).await.unwrap();
     let (other, left) = (format!("{beginning}_00000000"), format!("{beginning}_11111111"));
     for name in [&other, &left] {
-        sqlx::raw_sql(AssertSqlSafe(format!("CREATE DATABASE {name}"))).execute(db.pool()).await.unwrap();
+        let sql = format!("CREATE DATABASE {name} OWNER {}", db.role());
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(db.pool()).await.unwrap();
     }
     let said = format!("COMMENT ON DATABASE {other} IS 'the only copy of the photographs'");
     sqlx::raw_sql(AssertSqlSafe(said)).execute(db.pool()).await.unwrap();
@@ -180,7 +181,7 @@ async fn tables_of_a_drill_go_again_also_after_a_kill() {
         listed.table_names().iter().filter(|name| name.contains("_drill_")).count()
     };
     for (point, left) in [("backup::drill", 1), ("backup::restore", 10)] {
-        let kill = || proof.configured(Maintd::beside(&tables)).env("FAILPOINTS", format!("{point}={ABORT}"));
+        let kill = || proof.killed_at(point, Maintd::beside(&tables));
         has_died(&after_a_kill(async || run(kill(), &DRILL).await).await);
         assert_eq!(listed().await, left, "{point}");
     }

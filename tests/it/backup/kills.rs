@@ -67,7 +67,7 @@ impl Scene {
         let path = self.place.path();
         let config = format!(
             "[backup]\nwhere = \"{0}/sets\"\nwork_dir = \"{0}/work\"\nkeep_free = \"1MiB\"\n\
-             [backup.retention]\nenabled = false\n[lease]\nttl = \"1s\"\n",
+             [backup.retention]\nenabled = false\n",
             path.display()
         );
         std::fs::create_dir_all(path.join("work")).expect("a directory");
@@ -123,7 +123,9 @@ async fn killed_at_each_of(steps: &[&str], scene: &Scene) {
     let mut proven = scene.sets();
     assert_eq!(proven.len(), 1);
     for step in steps {
-        let killed = scene.maintd().env("FAILPOINTS", format!("{step}=1*return(abort)")).run(&["backup", "create"]);
+        // Its lease lasts no longer than a test waits.
+        let killed = scene.maintd().env("FAILPOINTS", format!("{step}=1*return(abort)")).env("MAINTD_LEASE__TTL", "1s");
+        let killed = killed.run(&["backup", "create"]);
         assert_ne!(killed.code, 0, "{step} was not met: {killed:?}");
         // pg_dump goes with whoever has started it.
         eventually(&format!("nobody to work for the backup that was killed at {step}"), async || {
@@ -161,7 +163,7 @@ async fn eventually_done(scene: &Scene) -> Output {
 #[tokio::test]
 async fn of_two_backups_at_once_one_is_taken() {
     let scene = Scene::on_postgresql().await;
-    let slow = scene.maintd().env("FAILPOINTS", "backup::before_manifest=1*return(delay:3000)");
+    let slow = scene.maintd().env("FAILPOINTS", "backup::before_manifest=1*return(delay:6000)");
     let slow = slow.launch(&["backup", "create"]);
     eventually("the first to have begun", async || !scene.leftovers(&[]).is_empty()).await;
     let other = scene.create();

@@ -14,10 +14,12 @@ use tokio_util::sync::CancellationToken;
 use super::workbench::{Workbench, digests_in};
 use crate::conformance::strategies::rows_of_each_table;
 use crate::harness::cluster::TestDb;
-use crate::harness::store::{settings, store};
+use crate::harness::store::{settings, store, unlimited};
+use crate::harness::tools::tool;
 
 /// Rows of every table, with everything in them that is easily mistaken for something else.
-async fn fill(db: &TestDb, store: &Postgres) {
+async fn fill(db: &TestDb) {
+    let store = unlimited(db);
     for rows in rows_of_each_table(Some(BackendKind::Postgresql), 24) {
         let records: Vec<Record> = rows.into_iter().map(Record::from).collect();
         store.write(&records).await.expect("writing rows");
@@ -71,7 +73,7 @@ async fn scanned(store: &Postgres, table: Table) -> Digest {
 async fn what_is_restored_is_what_was_there_however_it_changed_meanwhile() {
     let (db, target) = (TestDb::new().await, TestDb::empty().await);
     let origin = store(&db);
-    fill(&db, &origin).await;
+    fill(&db).await;
     let mut bench = Workbench::of(settings(&db));
     bench.shop.settings.postgresql.globals = true;
 
@@ -121,7 +123,7 @@ async fn what_is_restored_is_what_was_there_however_it_changed_meanwhile() {
 async fn an_encrypted_set_is_one_stream() {
     let (db, target) = (TestDb::new().await, TestDb::empty().await);
     let origin = store(&db);
-    fill(&db, &origin).await;
+    fill(&db).await;
     let mut bench = Workbench::of(settings(&db));
     let identity = age::x25519::Identity::generate();
     let file = bench.path().join("identity");
@@ -144,7 +146,7 @@ async fn an_encrypted_set_is_one_stream() {
 async fn at_an_older_revision_and_without_digests_rows_are_counted() {
     let db = TestDb::new().await;
     let origin = store(&db);
-    fill(&db, &origin).await;
+    fill(&db).await;
     sqlx::raw_sql("DROP TABLE subscription_suspensions; ALTER TABLE trusts DROP COLUMN aw_version")
         .execute(db.pool())
         .await
@@ -176,4 +178,36 @@ async fn at_an_older_revision_and_without_digests_rows_are_counted() {
     let error = bench.create(&origin).await.unwrap_err().chain();
     assert!(error.contains("postgresql-client-") && error.contains("backup.bin_dir"), "{error}");
     assert_eq!(bench.drafts(), [] as [String; 0]);
+}
+
+/// PostgreSQL 16 and later has zstd where it was built with it.
+#[tokio::test]
+async fn a_client_without_zstd_compresses_with_gzip() {
+    let db = TestDb::new().await;
+    let origin = store(&db);
+    let mut bench = Workbench::of(settings(&db));
+    let bin = bench.path().join("bin");
+    std::fs::create_dir(&bin).unwrap();
+    // All clients have this gzip by its level.
+    let script = format!(
+        r#"#!/bin/sh
+case "$*" in
+--version) echo 'pg_dump (PostgreSQL) 99.1'; exit ;;
+*--compress=zstd*) echo 'pg_dump: error: this build does not support compression with ZSTD' >&2; exit 1 ;;
+esac
+for argument; do
+    shift
+    [ "$argument" != --compress=gzip:1 ] || argument=--compress=1
+    set -- "$@" "$argument"
+done
+exec {} "$@"
+"#,
+        tool("pg_dump").display()
+    );
+    std::fs::write(bin.join("pg_dump"), script).unwrap();
+    std::fs::set_permissions(bin.join("pg_dump"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    bench.shop.settings.bin_dir = Some(bin);
+    bench.shop.settings.postgresql.globals = false;
+    let manifest = bench.create(&origin).await.unwrap_or_else(|error| panic!("{}", error.chain()));
+    assert_eq!(manifest.compression.as_deref(), Some("gzip:1"));
 }

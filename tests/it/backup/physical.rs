@@ -105,8 +105,9 @@ async fn a_cluster_is_copied_and_every_byte_of_it_checked_and_no_password_is_see
     std::fs::write(&base, &bytes).unwrap();
     let mut damaged = manifest.clone();
     damaged.files.iter_mut().find(|file| file.name == "base/base.tar").unwrap().sha256 = sum(&bytes);
-    let found = bench.inspect(&store, &damaged).await.unwrap();
-    assert!(found.is_some(), "byte {at} of {}", bytes.len());
+    let found = bench.inspect(&store, &damaged).await;
+    // An archive whose inner structure is hit cannot even be unpacked.
+    assert!(!matches!(found, Ok(None)), "byte {at} of {}", bytes.len());
     let left: Vec<_> = std::fs::read_dir(bench.shop.work_dir()).unwrap().flatten().collect();
     assert!(left.is_empty(), "{left:?}");
 

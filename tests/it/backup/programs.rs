@@ -87,7 +87,8 @@ async fn a_dump_that_stands_still_is_ended() {
             (!found.is_empty()).then_some(found)
         });
         for pid in dumps.await {
-            kill(Pid::from_raw(pid), Signal::SIGSTOP).unwrap();
+            // One that it had started may have ended.
+            let _gone = kill(Pid::from_raw(pid), Signal::SIGSTOP);
         }
         bench.stop.request(StopReason::Deadline);
     };

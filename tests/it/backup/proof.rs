@@ -16,7 +16,7 @@ use crate::harness::eventually;
 use crate::harness::sets::{PUBLIC_KEY, SECRET_KEY};
 
 /// A fault that ends the process as `kill -9` does.
-pub(super) const ABORT: &str = "return(abort)";
+const ABORT: &str = "return(abort)";
 
 /// A place for backups, and one to work in that PostgreSQL's user may enter.
 pub(super) struct Proof {
@@ -59,8 +59,13 @@ impl Proof {
         let Self { place, more } = self;
         let place = place.path().display();
         maintd.with_programs().config(&format!(
-            "[lease]\nttl = \"2s\"\n[backup]\nwhere = \"{place}/sets\"\nwork_dir = \"{place}/work\"\nkeep_free = \"1MiB\"\n{more}"
+            "[backup]\nwhere = \"{place}/sets\"\nwork_dir = \"{place}/work\"\nkeep_free = \"1MiB\"\n{more}"
         ))
+    }
+
+    /// The binary with this place, killed at `point`; its lease lasts no longer than a test waits.
+    pub(super) fn killed_at(&self, point: &str, maintd: Maintd) -> Maintd {
+        self.configured(maintd).env("FAILPOINTS", format!("{point}={ABORT}")).env("MAINTD_LEASE__TTL", "2s")
     }
 
     /// One command beside an application on PostgreSQL.

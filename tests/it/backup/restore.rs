@@ -1,7 +1,7 @@
 //! Sets that are restored into an empty place.
 
 use super::drill::deployment;
-use super::proof::{ABORT, Proof, done, run};
+use super::proof::{Proof, done, run};
 use crate::harness::cluster::TestDb;
 use crate::harness::daemon::Maintd;
 use crate::harness::dynamodb::TestTables;
@@ -11,10 +11,11 @@ use actingweb_maintd::model::Table;
 /// A target on a test's database.
 pub(super) fn target(db: &TestDb) -> String {
     format!(
-        "[targets.elsewhere]\nbackend = \"postgresql\"\nhost = \"{}\"\nport = {}\ndbname = \"{}\"\nuser = \"postgres\"\n",
+        "[targets.elsewhere]\nbackend = \"postgresql\"\nhost = \"{}\"\nport = {}\ndbname = \"{}\"\nuser = \"{}\"\n",
         db.host(),
         db.port(),
-        db.name()
+        db.name(),
+        db.role()
     )
 }
 
@@ -39,7 +40,7 @@ async fn a_restored_deployment_answers_the_library_like_the_original() {
     // Cut off before and after the rows are there, and begun again by the same words.
     let restore = ["backup", "restore", "latest", "--into", "elsewhere", "--json"];
     for point in ["backup::restore", "backup::compare"] {
-        let killed = proof.configured(Maintd::on(&db)).env("FAILPOINTS", format!("{point}={ABORT}"));
+        let killed = proof.killed_at(point, Maintd::on(&db));
         assert_ne!(killed.run(&restore).code, 0, "{point}");
         let why: String =
             sqlx::query_scalar("SELECT incomplete_why FROM maintd.deployments").fetch_one(other.pool()).await.unwrap();
@@ -78,7 +79,7 @@ async fn tables_are_restored_beside_those_that_there_are() {
     ));
     done(proof.beside(&tables, &["backup", "create"]).await);
     let restore = ["backup", "restore", "latest", "--into", "elsewhere", "--json"];
-    let killed = proof.configured(Maintd::beside(&tables)).env("FAILPOINTS", format!("backup::compare={ABORT}"));
+    let killed = proof.killed_at("backup::compare", Maintd::beside(&tables));
     assert_ne!(run(killed, &restore).await.code, 0);
     let restored = done(proof.beside(&tables, &restore).await).json();
     assert_eq!((&restored["rows"], &restored["compared"]), (&60.into(), &true.into()), "{restored:#}");

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use actingweb_maintd::archive::{Access, Depot, Place};
-use actingweb_maintd::backup::{Error, Form, Level, SetId, Shelf, examine, verify};
+use actingweb_maintd::backup::{Entry, Error, Form, Level, SetId, Shelf, examine, verify};
 use actingweb_maintd::model::clock;
 use actingweb_maintd::work::{Stop, StopReason};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -151,6 +151,41 @@ async fn what_is_left_over_goes_when_the_next_set_is_begun() {
     assert!(!dead.exists() && theirs.exists() && unknown.exists());
     drop(ours.begin(SetId::new(clock::now(), Form::Tool)).await.expect("another draft"));
     assert!(alive.directory().exists(), "one that is in use stays");
+}
+
+/// A set that goes while somebody looks is there as a whole or not at all.
+async fn none_is_damaged_by_going(depot: &Depot, root: &Path) {
+    let shelf = shelf(depot, &identity(), &sets::workshop(root));
+    for _ in 0..30 {
+        make(&shelf, &sets::files(10)).await.expect("a set");
+    }
+    let sets: Vec<SetId> = shelf.entries().await.expect("entries").into_iter().map(|entry| entry.set).collect();
+    assert_eq!(sets.len(), 30);
+    let removing = async {
+        for set in &sets {
+            shelf.remove(set).await.expect("removed");
+        }
+    };
+    let looking = async {
+        loop {
+            let entries = shelf.entries().await.expect("entries");
+            for Entry { set, manifest, .. } in &entries {
+                assert!(manifest.is_ok(), "{set}: {manifest:?}");
+            }
+            if entries.is_empty() {
+                return;
+            }
+        }
+    };
+    tokio::join!(looking, removing);
+}
+
+#[tokio::test]
+async fn a_set_that_goes_while_somebody_looks_is_not_damaged() {
+    let root = tempfile::tempdir().expect("a directory");
+    none_is_damaged_by_going(&sets::directory(root.path()), root.path()).await;
+    let bucket = Bucket::start();
+    none_is_damaged_by_going(&bucket.depot("here"), root.path()).await;
 }
 
 #[tokio::test]

@@ -155,7 +155,9 @@ impl Scene {
     /// The item of the job as it is stored.
     async fn own_item(&self) -> crate::harness::dynamodb::Item {
         let items = self.tables.dump(&self.tables.own_name()).await;
-        let is_job = |item: &crate::harness::dynamodb::Item| item["pk"].as_s().is_ok_and(|pk| pk == "job");
+        let is_job = |item: &crate::harness::dynamodb::Item| {
+            item["pk"].as_s().is_ok_and(|pk| pk == "job") && item["sk"].as_s().is_ok_and(|sk| sk == JOB)
+        };
         items.into_iter().find(is_job).expect("the job is known")
     }
 }
@@ -170,7 +172,11 @@ fn fault(op: &str, when: &str, nth: u32, end: &str) -> String {
 async fn breaks(op: &str, when: &str, nth: u32) {
     let about = format!("dynamodb.{op}.{when}, number {nth}");
     let scene = Scene::new().await;
-    let daemon = scene.daemon().env("FAILPOINTS", fault(op, when, nth, "error")).start();
+    // Nobody is killed, so no lease has to end; only a short one is renewed while the work lasts. One that is lost on a
+    // machine that stands still, or an answer that then comes too late, would leave rows that nobody tells of.
+    let lease = if op == "renew" { "2s" } else { "10s" };
+    let daemon =
+        scene.daemon().env("FAILPOINTS", fault(op, when, nth, "error")).env("MAINTD_LEASE__TTL", lease).start();
     scene.until_done().await;
     let broken = daemon.metric("maintd_store_errors_total", &[("backend", "dynamodb"), ("kind", "unavailable")]);
     let is_replaced = matches!(op, "begin_schedule" | "claim" | "finish" | "pass");

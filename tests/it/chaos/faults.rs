@@ -32,9 +32,14 @@ const TRANSACTIONS: &[(&str, usize)] = &[
     ("forget", 1),
 ];
 
+/// Those that write a row for each stretch of slots that were passed over for one reason. How many
+/// stretches there are is up to how long the machine takes for what comes between; at least as many
+/// as are in the table.
+const WRITE_STRETCHES: [&str; 2] = ["claim", "pass"];
+
 /// The schedule of the scene, and the one that ends it.
-const OFTEN: &str = "[jobs.ttl_cleanup]\nschedule = \"every 1s\"\n";
-const RARELY: &str = "[jobs.ttl_cleanup]\nschedule = \"@yearly\"\n";
+const OFTEN: &str = "[jobs.index_health]\nenabled = false\n[jobs.ttl_cleanup]\nschedule = \"every 1s\"\n";
+const RARELY: &str = "[jobs.index_health]\nenabled = false\n[jobs.ttl_cleanup]\nschedule = \"@yearly\"\n";
 
 /// Rows of the scene, which take longer to go than there is time between two slots and between two
 /// renewals of the lease.
@@ -305,7 +310,15 @@ async fn the_table_has_every_step_of_every_transaction_of_a_run() {
     };
     let met: BTreeSet<String> = met.iter().filter(ours).cloned().collect();
     let table: BTreeSet<String> = TRANSACTIONS.iter().flat_map(|(transaction, _)| points(transaction)).collect();
-    assert_eq!(met, table);
+    let is_more_of_the_same = |point: &&String| {
+        WRITE_STRETCHES.iter().any(|transaction| {
+            let step = point.strip_prefix(&format!("postgresql.{transaction}.")).and_then(|step| step.split_once('.'));
+            step.is_some_and(|(number, _)| number.parse::<usize>().is_ok())
+        })
+    };
+    assert_eq!(table.difference(&met).collect::<Vec<_>>(), Vec::<&String>::new(), "these were not met");
+    let unknown: Vec<&String> = met.difference(&table).filter(|point| !is_more_of_the_same(point)).collect();
+    assert_eq!(unknown, Vec::<&String>::new(), "these are not in the table");
 }
 
 #[test]

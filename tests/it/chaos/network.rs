@@ -52,7 +52,7 @@ async fn the_other_takes_over(seed: u64, to_server: Way, to_client: Way) {
     let db = TestDb::new().await;
     let witness = Witness::new(db.pool()).await;
     witness.add(100, 3600).await;
-    witness.add(900, -60).await;
+    witness.add(3_000, -60).await;
     let now = witness.now().await;
     let proxy = before(&db);
     let launch = |place, _: &mut Rng| match place {

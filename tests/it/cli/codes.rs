@@ -1,7 +1,6 @@
 //! Exit codes: 0 done and clean, 1 failed, 2 work remains, 64 wrong usage or configuration.
 
-use std::net::TcpListener;
-
+use crate::harness::Nobody;
 use crate::harness::cluster::TestDb;
 use crate::harness::daemon::{Maintd, Output, maintd};
 use crate::harness::store::{add_attributes, claim, store, won};
@@ -35,7 +34,7 @@ fn a_job_that_does_not_exist_is_64_and_those_that_do_are_named() {
     for arguments in [&["job", "run", "ttl_cleenup"] as &[&str], &["job", "next", "x"], &["job", "history", "x"]] {
         let Output { code, stderr, .. } = nowhere().run(arguments);
         assert_eq!(code, 64, "{arguments:?}: {stderr}");
-        assert!(stderr.contains("the jobs are: backup, backup_drill, diff_prune, lookup_check, "), "{stderr}");
+        assert!(stderr.contains("the jobs are: backup, backup_drill, diff_prune, index_health, "), "{stderr}");
     }
 }
 
@@ -75,7 +74,8 @@ fn without_a_backend_nothing_is_guessed() {
 
 #[test]
 fn a_database_that_is_down_is_1_and_says_where_it_was_looked_for() {
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let nobody = Nobody::there();
+    let free = nobody.address().port();
     for arguments in [
         &["schema", "status"] as &[&str],
         &["schema", "apply"],

@@ -42,7 +42,13 @@ fn what_does_not_go_together_is_told() {
     let of_files = files.into_iter().map(|text| (text, setup(text)));
     let in_kubernetes = setup("[backup]\nwhere = \"/b\"").env("KUBERNETES_SERVICE_HOST", "10.0.0.1");
     let no_identity = setup(&format!("{encrypted}[jobs.backup_drill]\nenabled = true"));
-    let told = told(of_files.chain([("a directory in Kubernetes", in_kubernetes), ("no identity", no_identity)]));
+    let files = setup(&format!("{encrypted}[backup.postgresql]\nmethod = \"physical\""));
+    let others = [
+        ("a directory in Kubernetes", in_kubernetes),
+        ("no identity", no_identity),
+        ("files that cannot be encrypted", files),
+    ];
+    let told = told(of_files.chain(others));
     insta::assert_snapshot!(told);
 }
 

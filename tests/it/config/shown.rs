@@ -100,6 +100,7 @@ fn the_example_names_every_key_and_no_other() {
             "jobs.diff_prune.archive",
             "jobs.diff_prune.max_age",
             "jobs.diff_prune.window",
+            "jobs.index_health.window",
             "jobs.lookup_check.window",
             "jobs.orphan_scan.window",
             "jobs.token_cleanup.window",

@@ -11,7 +11,7 @@ use super::strategies::rows_of_each_table;
 use super::values::assert_same;
 use crate::harness::cluster::TestDb;
 use crate::harness::dynamodb::TestTables;
-use crate::harness::store::store;
+use crate::harness::store::unlimited;
 
 /// Copies a table; returns what stands in the other store then.
 async fn copy(from: &dyn Store, to: &dyn Store, table: Table) -> Vec<Record> {
@@ -26,7 +26,7 @@ async fn copy(from: &dyn Store, to: &dyn Store, table: Table) -> Vec<Record> {
 #[tokio::test]
 async fn rows_that_both_can_hold_come_back_as_they_were() {
     let (first_db, tables, last_db) = (TestDb::new().await, TestTables::new().await, TestDb::new().await);
-    let (first, between, last) = (store(&first_db), tables.store(), store(&last_db));
+    let (first, between, last) = (unlimited(&first_db), tables.store(), unlimited(&last_db));
     for given in rows_of_each_table(None, 64) {
         let table = given[0].table();
         let records: Vec<Record> = given.into_iter().map(Record::from).collect();
@@ -47,7 +47,7 @@ async fn rows_that_both_can_hold_come_back_as_they_were() {
 #[tokio::test]
 async fn and_the_other_way_round() {
     let (first_tables, db, last_tables) = (TestTables::new().await, TestDb::new().await, TestTables::new().await);
-    let (first, between, last) = (first_tables.store(), store(&db), last_tables.store());
+    let (first, between, last) = (first_tables.store(), unlimited(&db), last_tables.store());
     for given in rows_of_each_table(None, 64) {
         let table = given[0].table();
         first.write(&given.into_iter().map(Record::from).collect::<Vec<_>>()).await.unwrap();
@@ -63,7 +63,7 @@ async fn and_the_other_way_round() {
 #[tokio::test]
 async fn look_up_entries_go_one_way() {
     let (db, tables) = (TestDb::new().await, TestTables::new().await);
-    let (from, to) = (store(&db), tables.store());
+    let (from, to) = (unlimited(&db), tables.store());
     write_all(&*from, &some_of_each(30)).await;
     let copied = copy(&*from, &*to, Table::PropertyLookup).await;
     let expected = rows(&*from, Table::PropertyLookup).await.into_iter().map(|record| match record.meaning.unwrap() {

@@ -38,7 +38,7 @@ macro_rules! on_each_backend {
                 $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $check() {
                     let db = crate::harness::cluster::TestDb::new().await;
-                    let store = crate::harness::store::store(&db);
+                    let store = crate::harness::store::unlimited(&db);
                     crate::conformance::$subject::$check(&*store).await;
                 })+
             })+

@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::{
 use super::fixtures::{actor, property, refused};
 use crate::harness::cluster::TestDb;
 use crate::harness::dynamodb::TestTables;
-use crate::harness::store::{open_indexed, settings};
+use crate::harness::store::{open_indexed, settings_of};
 
 fn without_table() -> Indexing {
     Indexing { by_table: false, ..Indexing::default() }
@@ -38,7 +38,7 @@ async fn every_property_is_looked_up(store: &dyn Store) {
 #[tokio::test]
 async fn postgresql_reads_all_properties() {
     let db = TestDb::new().await;
-    every_property_is_looked_up(&*open_indexed(settings(&db), without_table())).await;
+    every_property_is_looked_up(&*open_indexed(settings_of(db.host(), db.port(), db.name()), without_table())).await;
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use super::fixtures::{rows, state};
 use crate::harness::cluster::TestDb;
 use crate::harness::dynamodb::{Item, TestTables};
-use crate::harness::store::store;
+use crate::harness::store::unlimited;
 
 fn s(text: &str) -> AttributeValue {
     AttributeValue::S(text.to_owned())
@@ -102,7 +102,7 @@ async fn what_cannot_be_read_says_where_and_cannot_cross() {
     for (table, item) in strange_items() {
         tables.put_raw(table, item).await;
     }
-    let (from, to) = (tables.store(), store(&db));
+    let (from, to) = (tables.store(), unlimited(&db));
     let mut unreadable = Vec::new();
     for record in rows(&*from, Table::Attributes).await {
         let Err(why) = &record.meaning else { continue };
@@ -138,7 +138,7 @@ async fn rows_of_postgresql_are_copied_as_they_are_written_there() {
     .execute(from_db.pool())
     .await
     .unwrap();
-    let (from, to) = (store(&from_db), store(&to_db));
+    let (from, to) = (unlimited(&from_db), unlimited(&to_db));
     for table in Table::ALL {
         to.write(&rows(&*from, table).await).await.unwrap_or_else(|error| panic!("{table}: {}", error.chain()));
         let query = format!("SELECT t::text FROM {table} AS t ORDER BY 1");

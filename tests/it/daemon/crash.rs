@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::harness::cluster::TestDb;
+use crate::harness::cluster::{TestDb, done_with_the_killed};
 use crate::harness::daemon::{Daemon, Maintd, maintd};
 use crate::harness::eventually;
 use crate::harness::store::{add_attributes, count_attributes};
@@ -14,7 +14,7 @@ fn deleting(db: &TestDb, rate: &str) -> Daemon {
     Maintd::on(db)
         .env("MAINTD_JOBS__TTL_CLEANUP__SCHEDULE", "every 1s")
         .env("MAINTD_JOBS__TTL_CLEANUP__MAX_ROWS_PER_SECOND", rate)
-        .env("MAINTD_LEASE__TTL", "2s")
+        .env("MAINTD_LEASE__TTL", "5s")
         .start()
 }
 
@@ -37,6 +37,7 @@ async fn the_next_daemon_marks_the_run_lost_and_finishes_its_work_and_nothing_is
         let daemon = deleting(&db, "200");
         eventually("rows to go", async || count_attributes(&db).await < before).await;
         daemon.kill();
+        done_with_the_killed(db.pool()).await;
     }
     let left = count_attributes(&db).await;
     assert!(left > 10, "the runs were to be cut short");

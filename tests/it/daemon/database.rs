@@ -10,9 +10,8 @@ fn assert_down(daemon: &Daemon, private: &Private) {
     let place = format!("{}:{}", private.cluster().host(), private.cluster().port());
     daemon.until("the reason to be told", |daemon| {
         let (code, body) = daemon.get("/readyz");
-        code == 503 && body.contains(&place) && body.contains("refused")
+        code == 503 && body.contains(&place) && body.contains("refused") && daemon.metric("maintd_up", &[]) == Some(0.0)
     });
-    assert_eq!(daemon.metric("maintd_up", &[]), Some(0.0));
     assert_eq!(daemon.status()["backends"][0]["up"], false);
     assert_eq!(daemon.get("/healthz").0, 200, "a database that is down is no reason to be killed");
     let (code, page) = daemon.get("/");
@@ -49,9 +48,12 @@ async fn the_daemon_starts_without_its_database_and_works_when_that_comes_up() {
     let daemon = daemon.ready();
     assert_works(&private).await;
     assert_eq!(daemon.metric("maintd_up", &[]), Some(1.0));
+    daemon.until("the backlog to be measured", |daemon| daemon.metric("maintd_expired_rows", &[]).is_some());
 
     private.stop().await;
     assert_down(&daemon, &private);
+    // What was true before would hide what is now.
+    daemon.until("nothing to be told of the backlog", |daemon| daemon.metric("maintd_expired_rows", &[]).is_none());
     private.start_again().await;
     let daemon = daemon.ready();
     assert_works(&private).await;

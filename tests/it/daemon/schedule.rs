@@ -72,7 +72,7 @@ async fn a_disabled_job_is_shown_and_does_not_run() {
     daemon.until("the backlog to be shown", |daemon| daemon.status()["backends"][0]["backlog"]["expired_rows"] == 5);
     let job = daemon.status()["jobs"][0].clone();
     assert_eq!((&job["enabled"], &job["next_run"]), (&false.into(), &Value::Null));
-    assert_eq!(daemon.metric("maintd_job_next_run_timestamp_seconds", &[]), None);
+    assert_eq!(daemon.metric("maintd_job_next_run_timestamp_seconds", &[("job", "ttl_cleanup")]), None);
     // By hand it can be started all the same.
     assert_eq!(maintd(&db, &["job", "run", "ttl_cleanup"]).code, 0);
     daemon.stop();
@@ -117,6 +117,30 @@ async fn a_run_that_is_going_on_is_shown() {
     assert!(list.stdout.contains("running"), "{list:?}");
     let held = maintd(&db, &["job", "run", "ttl_cleanup"]);
     assert_eq!(held.code, 1);
+    daemon.stop();
+}
+
+#[tokio::test]
+async fn a_run_that_begins_while_the_history_is_read_stays_shown() {
+    const READ: &str = "postgresql.last_success.commit.after";
+    let db = TestDb::new().await;
+    add_attributes(&db, "expired", 5_000, -60).await;
+    assert_eq!(maintd(&db, &["job", "pause", "ttl_cleanup"]).code, 0);
+    // The first look at the history sees no run; one begins before it has shown so.
+    let daemon = Maintd::on(&db)
+        .env("FAILPOINTS", format!("{READ}=1*return(delay:10000)"))
+        .env("MAINTD_LOG__FILTER", "info,actingweb_maintd::fault=trace")
+        .env("MAINTD_JOBS__TTL_CLEANUP__SCHEDULE", "every 1s")
+        .env("MAINTD_JOBS__TTL_CLEANUP__MAX_ROWS_PER_SECOND", "20")
+        .start();
+    let jobs_looked_at = |daemon: &Daemon| daemon.log().matches(READ).count();
+    let running = |daemon: &Daemon| daemon.status()["jobs"][0]["running"]["run_id"].as_str().map(str::to_owned);
+    daemon.until("the history to be read", |daemon| jobs_looked_at(daemon) == 1);
+    assert_eq!(maintd(&db, &["job", "resume", "ttl_cleanup"]).code, 0);
+    let run = daemon.until_some("a run", running);
+    assert_eq!(jobs_looked_at(&daemon), 1, "the look was over before the run began");
+    daemon.until("the next job to be looked at", |daemon| jobs_looked_at(daemon) > 1);
+    assert_eq!(running(&daemon), Some(run));
     daemon.stop();
 }
 

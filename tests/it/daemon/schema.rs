@@ -37,6 +37,8 @@ async fn an_unknown_revision_stops_what_deletes_until_it_is_known_again() {
     assert!(status.stdout.contains("ffff00000000"), "{status:?}");
     assert_eq!(count_attributes(&db).await, 5);
     assert_eq!(daemon.rows_deleted(), 0);
+    // What that leaves behind is watched all the same.
+    daemon.until("the backlog to be told", |daemon| daemon.metric("maintd_expired_rows", &[]) == Some(5.0));
 
     set_revision(&db, actingweb_maintd::model::schema::HEAD).await;
     let daemon = daemon.ready();

@@ -136,7 +136,8 @@ async fn a_run_that_is_about_to_begin_is_waited_for() {
     eventually("the claim to wait", async || {
         let waiting: i64 = sqlx::query_scalar(
             "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
-             AND application_name = 'actingweb-maintd' AND wait_event_type = 'Lock'",
+             AND application_name = 'actingweb-maintd' AND wait_event_type = 'Lock' \
+             AND query LIKE '%FROM maintd.leases%FOR UPDATE'",
         )
         .fetch_one(db.pool())
         .await

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 
 /// The requests of the SDK, by the method that makes them, with the action that each needs.
-const REQUESTS: [(&str, &[&str]); 25] = [
+const REQUESTS: [(&str, &[&str]); 26] = [
     (".batch_get_item()", &["BatchGetItem"]),
     (".batch_write_item()", &["BatchWriteItem"]),
     (".create_backup()", &["CreateBackup"]),
@@ -34,6 +34,7 @@ const REQUESTS: [(&str, &[&str]); 25] = [
     (".transact_write_items()", &["ConditionCheckItem", "DeleteItem", "PutItem", "UpdateItem"]),
     (".update_continuous_backups()", &["UpdateContinuousBackups"]),
     (".update_item()", &["UpdateItem"]),
+    (".update_table()", &["UpdateTable"]),
     (".update_time_to_live()", &["UpdateTimeToLive"]),
 ];
 

@@ -3,5 +3,6 @@ mod aws;
 mod kubernetes;
 mod kubernetes_backups;
 mod notify;
+mod role;
 mod unit;
 mod watchdog;

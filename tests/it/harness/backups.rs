@@ -9,9 +9,9 @@ use super::cluster::TestDb;
 use super::daemon::{Maintd, Output};
 use super::store::add_attributes;
 
-/// Keeps one set, and takes a lease for no longer than a test waits.
+/// Keeps one set.
 const LEAN: &str = "[backup.retention]\nkeep_last = 1\ndaily = 0\nweekly = 0\nmonthly = 0\nmin_age = \"0s\"\n\
-                    min_sets = 1\n[lease]\nttl = \"1s\"\n";
+                    min_sets = 1\n";
 
 /// A deployment with a directory for its backups.
 pub(crate) struct Deployment {

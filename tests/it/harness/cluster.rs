@@ -3,15 +3,19 @@
 use std::{env, path::PathBuf, sync::OnceLock, thread};
 
 use actingweb_maintd::backup::cluster::{Cluster, Options};
+use chrono::{DateTime, Utc};
 use sqlx::{
     AssertSqlSafe, Connection, PgConnection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions, PgSslMode},
 };
 
+use super::eventually;
+use super::role::{self, APPLICATION, JOBS, MAINTENANCE, REPAIRING, REPAIRS};
+
 /// The database that tests get a copy of.
 const TEMPLATE: &str = "actingweb_template";
 
-/// Serialises making the template; any number that nobody else uses on the server.
+/// Serialises making the template and its roles; any number that nobody else uses on the server.
 const TEMPLATE_LOCK: i64 = 0x6d61_696e_7464;
 
 /// The server that all tests of a run share.
@@ -69,38 +73,56 @@ impl Server {
     }
 }
 
-/// A database for one test; dropped with this value.
+/// A database for one test; dropped with this value. The application owns it.
 #[derive(Debug)]
 pub(crate) struct TestDb {
     name: String,
     pool: PgPool,
+    role: &'static str,
 }
 
 impl TestDb {
-    /// A copy of the template: the application's schema at its head, the daemon's own, and no rows.
+    /// A copy of the template: the application's schema at its head, the daemon's own, and no rows. The daemon's role
+    /// may do what its jobs need and nothing else.
     pub(crate) async fn new() -> Self {
         make_template().await;
-        Self::copy(TEMPLATE).await
+        Self::copy(TEMPLATE, MAINTENANCE).await
     }
 
-    /// A database with nothing in it.
+    /// A database with nothing in it. Whoever makes the application's tables owns them, so the daemon has the
+    /// application's role.
     pub(crate) async fn empty() -> Self {
-        Self::copy("template0").await
+        // It makes the roles as well.
+        make_template().await;
+        Self::copy("template0", APPLICATION).await
+    }
+
+    /// One like [`Self::new`], whose daemon may vacuum tables and repair indexes as well, for which it has to have the
+    /// rights of their owner.
+    pub(crate) async fn repairing() -> Self {
+        make_template().await;
+        let db = Self::copy(TEMPLATE, REPAIRING).await;
+        let mut connection = server().maintenance().await;
+        // What is granted to one and the same role at the same time is refused.
+        lock(&mut connection).await;
+        role::make(db.host(), db.port(), db.name(), REPAIRING, REPAIRS);
+        connection.close().await.expect("closing a connection");
+        db
     }
 
     /// A copy of this database, as somebody makes one who wants another to play with. Nobody may be connected.
     pub(crate) async fn clone(&self) -> Self {
         self.pool.close().await;
-        Self::copy(&self.name).await
+        Self::copy(&self.name, self.role).await
     }
 
-    async fn copy(template: &str) -> Self {
+    async fn copy(template: &str, role: &'static str) -> Self {
         let name = format!("t_{}", uuid::Uuid::new_v4().simple());
         let mut connection = server().maintenance().await;
-        execute(&mut connection, format!("create database {name} template {template}")).await;
+        execute(&mut connection, format!("create database {name} template {template} owner {APPLICATION}")).await;
         connection.close().await.expect("closing a connection");
         let pool = PgPoolOptions::new().max_connections(5).connect_lazy_with(server().options(&name));
-        Self { name, pool }
+        Self { name, pool, role }
     }
 
     /// The database's name.
@@ -118,12 +140,17 @@ impl TestDb {
         server().port
     }
 
-    /// A role that may do everything, and needs no password.
-    pub(crate) fn user(&self) -> &'static str {
+    /// The daemon's role. Nobody here needs a password.
+    pub(crate) fn role(&self) -> &'static str {
+        self.role
+    }
+
+    /// A role that may do everything.
+    pub(crate) fn superuser(&self) -> &'static str {
         "postgres"
     }
 
-    /// Connections for the test's own SQL. What is tested makes its own.
+    /// Connections of the superuser for the test's own SQL. What is tested makes its own.
     pub(crate) fn pool(&self) -> &PgPool {
         &self.pool
     }
@@ -154,11 +181,15 @@ async fn make_template() {
     if template_is_complete(&mut connection).await {
         return;
     }
-    // nextest runs other tests in other processes; the lock ends with the connection.
-    sqlx::query("select pg_advisory_lock($1)").bind(TEMPLATE_LOCK).execute(&mut connection).await.expect("lock");
+    lock(&mut connection).await;
     if !template_is_complete(&mut connection).await {
         execute(&mut connection, format!("drop database if exists {TEMPLATE}")).await;
-        execute(&mut connection, format!("create database {TEMPLATE} template template0")).await;
+        let role_is_missing = "select not exists (select from pg_roles where rolname = $1)";
+        let is_missing = sqlx::query_scalar(role_is_missing).bind(APPLICATION).fetch_one(&mut connection).await;
+        if is_missing.expect("reading pg_roles") {
+            execute(&mut connection, format!("create role {APPLICATION} login")).await;
+        }
+        execute(&mut connection, format!("create database {TEMPLATE} template template0 owner {APPLICATION}")).await;
         fill_template().await;
         // Last: this is what says that it is complete. And nobody may connect to what is copied.
         execute(&mut connection, format!("alter database {TEMPLATE} is_template true allow_connections false")).await;
@@ -166,11 +197,19 @@ async fn make_template() {
     connection.close().await.expect("closing a connection");
 }
 
-/// Makes the application's tables and the daemon's own in the template. Once per server.
+/// Makes the application's tables and the daemon's own in the template, and then the daemon's role, which takes over
+/// its own. Once per server.
 async fn fill_template() {
-    let store = super::store::open_at(server(), TEMPLATE);
+    let server = server();
+    let store = super::store::open_at(server, TEMPLATE, APPLICATION);
     store.apply(true).await.expect("applying the schema to the template");
     store.close(std::time::Duration::from_secs(5)).await;
+    role::make(&server.host, server.port, TEMPLATE, MAINTENANCE, JOBS);
+}
+
+/// nextest runs other tests in other processes; the lock ends with the connection.
+async fn lock(connection: &mut PgConnection) {
+    sqlx::query("select pg_advisory_lock($1)").bind(TEMPLATE_LOCK).execute(connection).await.expect("lock");
 }
 
 async fn template_is_complete(connection: &mut PgConnection) -> bool {
@@ -187,6 +226,24 @@ async fn execute(connection: &mut PgConnection, sql: String) {
         .execute(connection)
         .await
         .unwrap_or_else(|error| panic!("{sql}: {error} (the server's log is {})", log.display()));
+}
+
+/// Waits until the server is done with what daemons had asked of it before, in the database of `pool`: that is still
+/// carried out when whoever has asked is killed. Returns when that had happened, by its clock.
+pub(crate) async fn done_with_the_killed(pool: &PgPool) -> DateTime<Utc> {
+    let dead: DateTime<Utc> = sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(pool).await.expect("the time");
+    eventually("the server to be done with what it was asked", async || {
+        sqlx::query_scalar(
+            "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() \
+                 AND application_name = 'actingweb-maintd' AND xact_start <= $1)",
+        )
+        .bind(dead)
+        .fetch_one(pool)
+        .await
+        .expect("reading what the server does")
+    })
+    .await;
+    dead
 }
 
 #[tokio::test]

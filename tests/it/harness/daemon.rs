@@ -16,10 +16,7 @@ use tempfile::NamedTempFile;
 
 use super::cluster::TestDb;
 use super::dynamodb::TestTables;
-use super::rest;
-
-/// How long anything may take that a test waits for; a slow, loaded machine included.
-const DEADLINE: Duration = Duration::from_secs(60);
+use super::{DEADLINE, rest};
 
 /// The binary, ready to be started with nothing but the variables that the application itself
 /// has, and no file of this machine having a say.
@@ -32,10 +29,10 @@ pub(crate) struct Maintd {
 impl Maintd {
     /// Beside an application on a test's database.
     pub(crate) fn on(db: &TestDb) -> Self {
-        Self::at(db.host(), db.port(), db.name())
+        Self::at(db.host(), db.port(), db.name()).env("PG_DB_USER", db.role())
     }
 
-    /// Beside an application on this database.
+    /// Beside an application on this database, as the server's superuser.
     pub(crate) fn at(host: &str, port: u16, dbname: &str) -> Self {
         Self::bare()
             .env("DATABASE_BACKEND", "postgresql")

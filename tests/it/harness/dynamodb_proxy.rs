@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::TimeDelta;
+use serde_json::Value;
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -43,6 +44,9 @@ pub(crate) enum Fault {
     Partly(usize),
     /// The server does it, by a clock that is ahead of ours by this, or does not show its clock.
     Dated(Option<TimeDelta>),
+    /// The server does it, and its answer has these values in these places, which are JSON pointers: what no stand-in
+    /// ever shows.
+    Told(Vec<(&'static str, Value)>),
 }
 
 impl Fault {
@@ -63,6 +67,8 @@ impl Fault {
 pub(crate) struct Seen<'a> {
     /// What it asks for, as in `PutItem`.
     pub(crate) operation: &'a str,
+    /// The table that it is about; empty if that is not just one.
+    pub(crate) table: &'a str,
     /// Its number among the requests for that, from 1.
     pub(crate) nth: u64,
     /// Its number among all requests, from 1.
@@ -104,10 +110,10 @@ impl Stage {
     }
 
     /// Counts a request, and asks the script what becomes of it.
-    fn enter(&self, operation: &str) -> Option<Fault> {
+    fn enter(&self, operation: &str, table: &str) -> Option<Fault> {
         let mut play = self.lock();
         *play.counts.entry(operation.to_owned()).or_default() += 1;
-        let seen = Seen { operation, nth: play.counts[operation], of_all: play.counts.values().sum() };
+        let seen = Seen { operation, table, nth: play.counts[operation], of_all: play.counts.values().sum() };
         let fault = play.script.as_mut().and_then(|script| script(seen));
         play.faults += u64::from(fault.is_some());
         fault
@@ -179,7 +185,8 @@ async fn carry(client: TcpStream, server: SocketAddr, stage: &Stage) -> io::Resu
     while let Some(request) = Message::read(&mut client).await? {
         let target = request.header("x-amz-target").unwrap_or_default();
         let operation = target.rsplit('.').next().unwrap_or_default();
-        let fault = stage.enter(operation);
+        let asked: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+        let fault = stage.enter(operation, asked["TableName"].as_str().unwrap_or_default());
         match answer::to(request, fault, &mut server).await? {
             Answer::Whole(answer) => client.write_all(&answer.bytes()).await?,
             Answer::Half(answer) => {

@@ -10,10 +10,8 @@ use std::time::{Duration, Instant};
 use actingweb_maintd::model::OURS_ALONE;
 use tempfile::TempDir;
 
+use super::DEADLINE;
 use super::python::interpreter;
-
-/// How long one may take to answer.
-const DEADLINE: Duration = Duration::from_secs(30);
 
 /// One that is stopped with this value.
 #[derive(Debug)]
@@ -31,25 +29,11 @@ impl Emulator {
         prepare: impl Fn(&mut Command, u16),
         is_there: impl Fn(&Emulator) -> bool,
     ) -> Self {
-        let deadline = Instant::now() + DEADLINE;
-        // A port that was free may be taken by the time that it is used.
-        loop {
-            let mut started = Self::spawn(program, &prepare);
-            while started.child.try_wait().expect("asking for a child").is_none() {
-                if is_there(&started) {
-                    return started;
-                }
-                assert!(Instant::now() < deadline, "{program} does not answer on port {}", started.port);
-                std::thread::sleep(Duration::from_millis(20));
-            }
-            assert!(Instant::now() < deadline, "no {program} has started: {}", started.log());
-        }
+        let spawn = |port| Self::spawn(program, &prepare, port);
+        on_a_free_port(program, spawn, |started| &mut started.child, is_there, Self::log)
     }
 
-    fn spawn(program: &str, prepare: impl Fn(&mut Command, u16)) -> Self {
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-        let port = free.local_addr().expect("its address").port();
-        drop(free);
+    fn spawn(program: &str, prepare: impl Fn(&mut Command, u16), port: u16) -> Self {
         let dir = tempfile::Builder::new().prefix(program).tempdir().expect("a directory");
         let log = File::create(log_in(dir.path())).expect("a file");
         let mut command = Command::new(interpreter().with_file_name(program));
@@ -70,6 +54,32 @@ impl Emulator {
     /// What it has said.
     pub(super) fn log(&self) -> String {
         std::fs::read_to_string(log_in(self.dir.path())).expect("its log")
+    }
+}
+
+/// What `spawn` starts on a port of loopback, as soon as it is there. A port that was free may be taken by the time that it
+/// is used: then the child ends, and another one is tried.
+pub(super) fn on_a_free_port<S>(
+    program: &str,
+    spawn: impl Fn(u16) -> S,
+    child: impl Fn(&mut S) -> &mut Child,
+    is_there: impl Fn(&S) -> bool,
+    log: impl Fn(&S) -> String,
+) -> S {
+    let deadline = Instant::now() + DEADLINE;
+    loop {
+        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let port = free.local_addr().expect("its address").port();
+        drop(free);
+        let mut started = spawn(port);
+        while child(&mut started).try_wait().expect("asking for a child").is_none() {
+            if is_there(&started) {
+                return started;
+            }
+            assert!(Instant::now() < deadline, "{program} does not answer on port {port}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        assert!(Instant::now() < deadline, "no {program} has started: {}", log(&started));
     }
 }
 

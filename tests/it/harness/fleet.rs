@@ -194,7 +194,7 @@ impl<'a> Fleet<'a> {
     async fn first_slot_known(&self) -> DateTime<Utc> {
         let mut known = None;
         eventually("a first slot to be known", async || {
-            known = sqlx::query_scalar("SELECT min(last_slot) FROM maintd.leases")
+            known = sqlx::query_scalar("SELECT min(last_slot) FROM maintd.leases WHERE job = 'ttl_cleanup'")
                 .fetch_one(&self.pool)
                 .await
                 .expect("reading the last slot");

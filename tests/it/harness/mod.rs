@@ -1,5 +1,6 @@
 //! What the tests stand on: databases, the Python library, and the tools that they run.
 
+pub(crate) mod archiving;
 pub(crate) mod backups;
 pub(crate) mod certificates;
 pub(crate) mod clock;
@@ -17,6 +18,7 @@ pub(crate) mod private;
 pub(crate) mod proxy;
 pub(crate) mod python;
 pub(crate) mod replica;
+pub(crate) mod role;
 pub(crate) mod runner;
 pub(crate) mod s3;
 pub(crate) mod seeds;
@@ -26,15 +28,35 @@ pub(crate) mod store;
 pub(crate) mod tools;
 pub(crate) mod witness;
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
+use tokio::net::TcpSocket;
+
 /// How long a condition may take to come true, on a slow and busy machine.
-const DEADLINE: Duration = Duration::from_secs(30);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 
 /// How long to rest before something is asked again that has been waited for since `begun`: questions cost the machine
 /// what others need to get done, and what has taken long may take a little longer.
 pub(crate) fn rest(begun: Instant) -> Duration {
     (begun.elapsed() / 20).clamp(Duration::from_millis(10), Duration::from_millis(50))
+}
+
+/// An address at which nobody listens, nor can as long as this value is there.
+pub(crate) struct Nobody(TcpSocket);
+
+impl Nobody {
+    /// Another one.
+    pub(crate) fn there() -> Self {
+        let taken = TcpSocket::new_v4().expect("a socket");
+        taken.bind((Ipv4Addr::LOCALHOST, 0).into()).expect("a free port");
+        Self(taken)
+    }
+
+    /// Where that is.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.0.local_addr().expect("its address")
+    }
 }
 
 /// Waits until `condition` holds; the test fails when that takes too long.

@@ -1,15 +1,15 @@
 //! PgBouncer, mostly in transaction mode, in front of the test server.
 
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
 
 use nix::unistd::{User, geteuid};
 use tempfile::TempDir;
 
 use super::cluster::TestDb;
+use super::emulator::on_a_free_port;
 use super::tools::tool;
 
 /// A pooler that has a few server connections for many clients; stopped with this value.
@@ -28,15 +28,22 @@ impl Pooler {
 
     /// One that lends out its connections in another way.
     pub(crate) fn in_mode(mode: &str, db: &TestDb, connections: u16) -> Self {
+        let spawn = |port| Self::spawn(mode, db, connections, port);
+        let is_there = |pooler: &Self| TcpStream::connect(("127.0.0.1", pooler.port)).is_ok();
+        // It is told to be silent.
+        on_a_free_port("pgbouncer", spawn, |pooler| &mut pooler.child, is_there, |_| String::new())
+    }
+
+    fn spawn(mode: &str, db: &TestDb, connections: u16, port: u16) -> Self {
         let dir = tempfile::Builder::new().prefix("pgbouncer").tempdir().expect("a directory");
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port();
         let users = dir.path().join("users.txt");
-        std::fs::write(&users, "\"postgres\" \"\"\n").expect("the list of users");
+        std::fs::write(&users, format!("\"{}\" \"\"\n", db.role())).expect("the list of users");
         let config = dir.path().join("pgbouncer.ini");
         let text = format!(
-            "[databases]\n* = user=postgres host={} port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
+            "[databases]\n* = user={} host={} port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = {port}\n\
              unix_socket_dir =\nauth_type = any\nauth_file = {}\npool_mode = {mode}\n\
              default_pool_size = {connections}\nmax_client_conn = 200\n",
+            db.role(),
             db.host(),
             db.port(),
             users.display(),
@@ -47,17 +54,7 @@ impl Pooler {
         command.arg("-q").arg(&config).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         run_as_nobody(&mut command, dir.path());
         let child = command.spawn().expect("starting pgbouncer");
-        let pooler = Self { port, child, _dir: dir };
-        pooler.wait_until_it_listens();
-        pooler
-    }
-
-    fn wait_until_it_listens(&self) {
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while TcpStream::connect(("127.0.0.1", self.port)).is_err() {
-            assert!(Instant::now() < deadline, "pgbouncer does not listen on port {}", self.port);
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        Self { port, child, _dir: dir }
     }
 }
 

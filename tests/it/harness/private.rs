@@ -22,7 +22,10 @@ impl Private {
     /// A cluster with these settings, and these lines before the others in `pg_hba.conf`. The
     /// superuser gets in through the socket whatever they say, unless they name `local`.
     pub(crate) async fn start(settings: &[(&str, &str)], hba: &[&str]) -> Self {
-        let settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        // Before PostgreSQL 14 passwords are kept in another way than `hba` asks for them.
+        let scram = [("password_encryption", "scram-sha-256")];
+        let settings =
+            scram.iter().chain(settings).map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let hba = hba.iter().map(|line| (*line).to_owned()).collect();
         let options = Options { settings, hba, ..Options::default() };
         let cluster = blocking(move || Cluster::start(&options).unwrap_or_else(|error| panic!("{error}"))).await;

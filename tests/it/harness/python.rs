@@ -11,6 +11,7 @@ use tokio::process::Command;
 use actingweb_maintd::storage::dynamodb::Settings;
 
 use super::cluster::TestDb;
+use super::role::APPLICATION;
 
 /// What the library is told by environment variables; those without a value are taken away.
 pub(crate) type Environment = Vec<(&'static str, Option<String>)>;
@@ -23,7 +24,7 @@ pub(crate) fn on_postgresql(db: &TestDb, prefix: &str) -> Environment {
         ("PG_DB_HOST", set(db.host())),
         ("PG_DB_PORT", set(&db.port().to_string())),
         ("PG_DB_NAME", set(db.name())),
-        ("PG_DB_USER", set(db.user())),
+        ("PG_DB_USER", set(APPLICATION)),
         ("PG_DB_PASSWORD", None),
         ("PG_DB_URL", None),
         ("PG_DB_PREFIX", set(prefix)),

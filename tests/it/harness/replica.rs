@@ -1,9 +1,10 @@
 //! A streaming replica of a test's own server, which can be made to stand still.
 
 use actingweb_maintd::backup::cluster::{Cluster, Options};
-use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions, PgSslMode};
+use sqlx::{Connection, PgPool};
 
+use super::eventually;
 use super::private::{Private, blocking};
 
 /// A replica.
@@ -26,6 +27,14 @@ impl Replica {
             .username(cluster.superuser())
             .database("postgres")
             .ssl_mode(PgSslMode::Disable);
+        eventually("the replica to follow", async || {
+            // What it got with its copy it has replayed before that.
+            // Whoever has sent the copy may not have gone yet.
+            let streaming = "SELECT coalesce(bool_and(state = 'streaming' AND application_name = 'walreceiver'), false) \
+                             FROM pg_stat_replication";
+            sqlx::query_scalar(streaming).fetch_one(primary.pool()).await.expect("asking the primary")
+        })
+        .await;
         Self { cluster, pool: PgPoolOptions::new().max_connections(1).connect_lazy_with(connect) }
     }
 
@@ -40,18 +49,14 @@ impl Replica {
             .fetch_one(primary.pool())
             .await
             .expect("the place in the log");
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
-        let is_there = async || {
+        eventually("the replica to catch up", async || {
             sqlx::query_scalar::<_, bool>("SELECT pg_last_wal_replay_lsn() >= $1::text::pg_lsn")
                 .bind(&written)
                 .fetch_one(&self.pool)
                 .await
                 .expect("asking the replica")
-        };
-        while !is_there().await {
-            assert!(std::time::Instant::now() < deadline, "the replica does not catch up");
-            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-        }
+        })
+        .await;
     }
 
     /// Receives from now on, and replays nothing.
@@ -64,8 +69,11 @@ impl Replica {
         self.execute("SELECT pg_wal_replay_resume()").await;
     }
 
-    async fn execute(&self, sql: &'static str) {
-        sqlx::query(sql).execute(&self.pool).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    /// Runs statements there, in a session of their own.
+    pub(crate) async fn execute(&self, sql: &'static str) {
+        let mut session = self.pool.acquire().await.expect("a connection").detach();
+        sqlx::raw_sql(sql).execute(&mut session).await.unwrap_or_else(|error| panic!("{sql}: {error}"));
+        session.close().await.expect("the end of the connection");
     }
 }
 

@@ -8,8 +8,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-/// How long anything may take that a test waits for.
-const DEADLINE: Duration = Duration::from_secs(60);
+use super::DEADLINE;
 
 /// A sign of life.
 pub(crate) const PING: &str = "WATCHDOG=1\n";

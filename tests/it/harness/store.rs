@@ -11,12 +11,12 @@ use actingweb_maintd::storage::{Claim, Claimed, Lease, Leases};
 
 use super::cluster::{Server, TestDb};
 
-/// How to reach a test's database.
+/// How the daemon reaches a test's database.
 pub(crate) fn settings(db: &TestDb) -> Settings {
-    settings_of(db.host(), db.port(), db.name())
+    Settings { user: db.role().to_owned(), ..settings_of(db.host(), db.port(), db.name()) }
 }
 
-/// How to reach a database on a test's server.
+/// How to reach a database on a test's server, as its superuser.
 pub(crate) fn settings_of(host: &str, port: u16, dbname: &str) -> Settings {
     Settings {
         host: host.to_owned(),
@@ -28,9 +28,9 @@ pub(crate) fn settings_of(host: &str, port: u16, dbname: &str) -> Settings {
     }
 }
 
-/// The store on a database of `server`.
-pub(crate) fn open_at(server: &Server, dbname: &str) -> Arc<Postgres> {
-    open(settings_of(&server.host, server.port, dbname))
+/// The store on a database of `server`, as `user`.
+pub(crate) fn open_at(server: &Server, dbname: &str, user: &str) -> Arc<Postgres> {
+    open(Settings { user: user.to_owned(), ..settings_of(&server.host, server.port, dbname) })
 }
 
 /// A store with these settings.
@@ -56,7 +56,18 @@ fn made(settings: Settings, lease: Duration) -> Postgres {
     Postgres::new(settings, lease, Arc::new(Metrics::new("test", "test"))).expect("settings")
 }
 
-/// The store on a test's database.
+/// The store on a test's database, with what `role` may do.
+pub(crate) fn open_as(db: &TestDb, role: &str) -> Arc<Postgres> {
+    open(Settings { user: role.to_owned(), ..settings(db) })
+}
+
+/// The store on a test's database for somebody who may do everything: who is the application and the daemon at once,
+/// or makes rows for what is tested.
+pub(crate) fn unlimited(db: &TestDb) -> Arc<Postgres> {
+    open(settings_of(db.host(), db.port(), db.name()))
+}
+
+/// The store on a test's database, with what its daemon's role may do.
 pub(crate) fn store(db: &TestDb) -> Arc<Postgres> {
     open(settings(db))
 }

@@ -34,7 +34,7 @@ fn counted<const N: usize>(counts: [(&str, u64); N]) -> BTreeMap<String, u64> {
 
 /// Ten actors that are found, one that is not, and three entries that lie.
 async fn wrong(scene: &Scene) {
-    let store = scene.store();
+    let store = scene.application();
     for n in 0..10 {
         let id = format!("actor-{n}");
         scene.write(vec![actor(&id)]).await;
@@ -99,7 +99,7 @@ async fn a_collision_is_never_decided(scene: &Scene) {
     }
     assert_eq!(scene.store().lookup("email", "same").await.unwrap().as_deref(), Some("second"));
     // Two without an entry: one is made, and then they collide.
-    scene.store().delete_lookup("email", "same", "second").await.unwrap();
+    scene.application().delete_lookup("email", "same", "second").await.unwrap();
     let run = scene.check(true).await;
     assert_eq!((counts(&run), run.report.added), (counted([("collision", 2)]), 1), "{run:?}");
 }

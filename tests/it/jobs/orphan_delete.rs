@@ -192,7 +192,7 @@ async fn a_dry_run_deletes_nothing(scene: &Scene) {
 /// Killed by its clock of rows, at several places.
 async fn a_deletion_that_is_killed_is_finished_by_the_next(scene: &Scene) {
     scene.write(whole("actor")).await;
-    let total = 400_u64;
+    let total = 1_000_u64;
     scene.write((0..total).map(|n| property(&format!("gone-{}", n / 50), &format!("p{n}"), "v")).collect()).await;
     let lists = Lists::new();
     let (scan, path) = lists.scan(scene);
@@ -209,10 +209,10 @@ async fn a_deletion_that_is_killed_is_finished_by_the_next(scene: &Scene) {
         eventually("some rows are gone", async || rows(scene).await < before).await;
         child.kill().expect("killing");
         child.wait().expect("waiting");
-        left = rows(scene).await;
-        // Whoever comes next waits until the lease has run out.
+        // Whoever comes next waits until the lease has run out. By then the store is done with what it was asked.
         let store = scene.store();
         eventually("the lease is free", async || store.standing("orphan_scan").await.unwrap().held.is_none()).await;
+        left = rows(scene).await;
     }
     let mut done = Value::Null;
     eventually("the rest goes", async || {

@@ -48,7 +48,7 @@ async fn an_actor_that_comes_or_goes_is_never_an_orphan(scene: &Scene) {
     let over = Arc::new(AtomicBool::new(false));
     let lives = Arc::new(AtomicU64::new(0));
     let living = (0..6).map(|n| {
-        tokio::spawn(live_and_die(scene.store(), format!("brief-{n}"), Arc::clone(&over), Arc::clone(&lives)))
+        tokio::spawn(live_and_die(scene.application(), format!("brief-{n}"), Arc::clone(&over), Arc::clone(&lives)))
     });
     let living: Vec<_> = living.collect();
     let mut expected: BTreeMap<String, u64> = TABLES.map(|table| (table.name().to_owned(), 1)).into();

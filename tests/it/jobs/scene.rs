@@ -20,7 +20,7 @@ use crate::harness::cluster::TestDb;
 use crate::harness::daemon::Maintd;
 use crate::harness::dynamodb::TestTables;
 use crate::harness::runner::{run_once, runner_of};
-use crate::harness::store::{open_indexed, settings};
+use crate::harness::store::{open_indexed, settings, unlimited};
 
 /// The tables whose rows have an actor, but the look-up's, where PostgreSQL has none without.
 pub(super) const TABLES: [Table; 7] = [
@@ -67,6 +67,14 @@ impl Scene {
         }
     }
 
+    /// The store of the application, which may write everything.
+    pub(super) fn application(&self) -> Arc<dyn Store> {
+        match self {
+            Self::Postgresql(db) => unlimited(db),
+            Self::Dynamodb(_) => self.store(),
+        }
+    }
+
     /// The binary beside it.
     pub(super) fn maintd(&self) -> Maintd {
         match self {
@@ -94,7 +102,7 @@ impl Scene {
 
     /// Writes rows as they are.
     pub(super) async fn write(&self, rows: Vec<Row>) {
-        let store = self.store();
+        let store = self.application();
         for table in Table::ALL {
             let records: Vec<Record> =
                 rows.iter().filter(|row| row.table() == table).cloned().map(Record::from).collect();

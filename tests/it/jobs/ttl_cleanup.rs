@@ -240,11 +240,12 @@ async fn connect(cluster: &Cluster) -> PgConnection {
     PgConnection::connect_with(&options).await.unwrap()
 }
 
-/// Pages that the statements of batches have looked at, as the server counts them.
+/// Pages that the statements of batches have looked at, as the server counts them: the fence and the deletion, both of
+/// which write down how far a worker is. (From PostgreSQL 18 on the comments with their names are not kept.)
 async fn pages_touched(connection: &mut PgConnection) -> i64 {
     sqlx::query_scalar(
         "SELECT coalesce(sum(shared_blks_hit + shared_blks_read), 0)::bigint FROM pg_stat_statements \
-         WHERE query ~ '^/. (fence|delete_expired) '",
+         WHERE query ~ 'UPDATE maintd.run_workers'",
     )
     .fetch_one(connection)
     .await

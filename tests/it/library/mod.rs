@@ -81,7 +81,7 @@ async fn the_librarys_own_purge_at_the_same_time_does_no_harm() {
     add_attributes(&db, "alive", 100, 3600).await;
     let daemon = Maintd::on(&db)
         .env("MAINTD_JOBS__TTL_CLEANUP__SCHEDULE", "every 1s")
-        .env("MAINTD_JOBS__TTL_CLEANUP__MAX_ROWS_PER_SECOND", "1000")
+        .env("MAINTD_JOBS__TTL_CLEANUP__MAX_ROWS_PER_SECOND", "300")
         .start();
     daemon.until("rows to go", |daemon| daemon.rows_deleted() > 0);
     let by_library = purge(&db, clock::now().timestamp()).await;

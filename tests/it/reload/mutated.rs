@@ -121,7 +121,7 @@ async fn spoil(seed: u8) {
         ("PG_DB_HOST", db.host()),
         ("PG_DB_PORT", &db.port().to_string()),
         ("PG_DB_NAME", db.name()),
-        ("PG_DB_USER", db.user()),
+        ("PG_DB_USER", db.superuser()),
         ("MAINTD_CONFIG", file.to_str().unwrap()),
         ("MAINTD_HTTP__LISTEN", "127.0.0.1:0"),
         // Every outcome must be heard.

@@ -51,7 +51,10 @@ async fn the_status_is_told_on_request() {
     assert_eq!(document["deployment"], "told");
     let message = line["message"].as_str().unwrap();
     let due = shown["jobs"][0]["next_run"].as_str().unwrap();
-    assert_eq!(message, format!("status: ready; ttl_cleanup is due at {due}; {OTHERS}"));
+    let looks = shown["jobs"].as_array().unwrap().iter().find(|job| job["job"] == "index_health").unwrap();
+    let looked_at = looks["next_run"].as_str().unwrap();
+    let dues = format!("ttl_cleanup is due at {due}; index_health is due at {looked_at}");
+    assert_eq!(message, format!("status: ready; {dues}; {OTHERS}"));
     daemon.stop();
 }
 

@@ -10,7 +10,7 @@ use crate::harness::eventually;
 use crate::harness::witness::Witness;
 
 fn config(schedule: &str) -> String {
-    format!("[jobs.ttl_cleanup]\nschedule = \"{schedule}\"\nmax_rows_per_second = 100\n[lease]\nttl = \"2s\"\n")
+    format!("[jobs.ttl_cleanup]\nschedule = \"{schedule}\"\nmax_rows_per_second = 100\n")
 }
 
 fn reload(daemon: &Daemon, schedule: &str) {
@@ -21,7 +21,10 @@ fn reload(daemon: &Daemon, schedule: &str) {
 
 /// The schedule that the newest slot belongs to.
 async fn in_force(db: &TestDb) -> Option<String> {
-    sqlx::query_scalar("SELECT schedule FROM maintd.leases").fetch_one(db.pool()).await.expect("reading the lease")
+    sqlx::query_scalar("SELECT schedule FROM maintd.leases WHERE job = 'ttl_cleanup'")
+        .fetch_one(db.pool())
+        .await
+        .expect("reading the lease")
 }
 
 /// Otherwise every second until the next new year would be missed, once that comes.

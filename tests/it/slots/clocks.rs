@@ -62,7 +62,7 @@ async fn a_wrong_clock(ahead: TimeDelta, told: &str) {
     let put_right = now(db.pool()).await;
     clock.set(TimeDelta::zero());
     // That is a jump as well.
-    daemon.until("it to say so", |daemon| daemon.get("/readyz").1.contains("this machine's clock jumped"));
+    daemon.until_said("this machine's clock jumped");
     daemon.until("the rows to go", |daemon| daemon.rows_deleted() == 10);
     let daemon = daemon.ready();
     daemon.until("the finding to be gone", |daemon| finding(daemon) == Some(0.0));

@@ -43,7 +43,7 @@ fn each_second(maintd: Maintd) -> Maintd {
 async fn both_work_at_the_same_time_under_leases_of_their_own() {
     let db = two().await;
     for schema in ["a_public", "b_public"] {
-        expire(db.pool(), schema, 400).await;
+        expire(db.pool(), schema, 1_000).await;
     }
     let daemons = ["a_", "b_"].map(|prefix| {
         each_second(beside(&db, prefix)).env("MAINTD_JOBS__TTL_CLEANUP__MAX_ROWS_PER_SECOND", "100").start()
@@ -65,7 +65,7 @@ async fn both_work_at_the_same_time_under_leases_of_their_own() {
         assert!(refused.stderr.contains(&format!("/{} since", daemon.pid())), "{refused:?}");
     }
     for daemon in &daemons {
-        daemon.until("its own rows to go", |daemon| daemon.rows_deleted() == 400);
+        daemon.until("its own rows to go", |daemon| daemon.rows_deleted() == 1_000);
     }
     for daemon in daemons {
         daemon.stop();
@@ -105,12 +105,18 @@ async fn each_has_its_own_schedule() {
     let often = each_second(beside(&db, "a_")).start();
     let rarely = beside(&db, "b_").env("MAINTD_JOBS__TTL_CLEANUP__SCHEDULE", YEARLY).start();
     often.until("it to run", |often| often.metric("maintd_job_runs_total", &[("outcome", "succeeded")]) >= Some(2.0));
+    eventually("the other to begin as well", async || {
+        let begun = "SELECT count(*) FROM maintd.leases WHERE job = 'ttl_cleanup' AND schedule IS NOT NULL";
+        sqlx::query_scalar::<_, i64>(begun).fetch_one(db.pool()).await.expect("reading the leases") == 2
+    })
+    .await;
     rarely.stop();
     often.stop();
-    let described: Vec<(String, String)> = sqlx::query_as("SELECT deployment, schedule FROM maintd.leases ORDER BY 1")
-        .fetch_all(db.pool())
-        .await
-        .expect("reading the leases");
+    let described: Vec<(String, String)> =
+        sqlx::query_as("SELECT deployment, schedule FROM maintd.leases WHERE job = 'ttl_cleanup' ORDER BY 1")
+            .fetch_all(db.pool())
+            .await
+            .expect("reading the leases");
     let schedules = [("a_public", "every 1s"), ("b_public", YEARLY)];
     let expected = schedules.map(|(deployment, text)| (deployment.to_owned(), schedule(text).describe()));
     assert_eq!(described, expected);

@@ -15,7 +15,7 @@ fn daemon(db: &TestDb, rate: &str) -> Daemon {
     Maintd::on(db)
         .env("MAINTD_JOBS__TTL_CLEANUP__SCHEDULE", YEARLY)
         .env("MAINTD_JOBS__TTL_CLEANUP__MAX_ROWS_PER_SECOND", rate)
-        .env("MAINTD_LEASE__TTL", "2s")
+        .env("MAINTD_LEASE__TTL", "5s")
         .start()
 }
 
@@ -61,7 +61,7 @@ async fn after_a_kill_the_daemon_that_waits_goes_on_when_the_lease_is_over() {
     let (first, second, baseline, slot) = one_at_work_and_one_that_waits(&db).await;
     let process = first.pid().as_raw().unsigned_abs();
     first.kill();
-    let over: DateTime<Utc> = sqlx::query_scalar("SELECT expires_at FROM maintd.leases")
+    let over: DateTime<Utc> = sqlx::query_scalar("SELECT expires_at FROM maintd.leases WHERE job = 'ttl_cleanup'")
         .fetch_one(db.pool())
         .await
         .expect("nobody can have taken it over");

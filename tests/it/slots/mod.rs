@@ -85,7 +85,10 @@ async fn now(pool: &PgPool) -> DateTime<Utc> {
 
 /// The newest slot that is dealt with.
 async fn last_slot(pool: &PgPool) -> Option<DateTime<Utc>> {
-    sqlx::query_scalar("SELECT max(last_slot) FROM maintd.leases").fetch_one(pool).await.expect("reading the last slot")
+    sqlx::query_scalar("SELECT max(last_slot) FROM maintd.leases WHERE job = 'ttl_cleanup'")
+        .fetch_one(pool)
+        .await
+        .expect("reading the last slot")
 }
 
 /// What the daemons have left behind since `baseline`; what has expired by now must be gone.

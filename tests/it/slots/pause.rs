@@ -19,7 +19,7 @@ fn slow(db: &TestDb) -> Daemon {
     Maintd::on(db)
         .env("MAINTD_JOBS__TTL_CLEANUP__SCHEDULE", "every 1s")
         .env("MAINTD_JOBS__TTL_CLEANUP__MAX_ROWS_PER_SECOND", "100")
-        .env("MAINTD_LEASE__TTL", "1s")
+        .env("MAINTD_LEASE__TTL", "6s")
         .start()
 }
 

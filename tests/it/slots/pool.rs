@@ -13,7 +13,7 @@ fn cramped(db: &TestDb) -> Daemon {
     Maintd::on(db)
         .env("MAINTD_JOBS__TTL_CLEANUP__SCHEDULE", YEARLY)
         .env("MAINTD_JOBS__TTL_CLEANUP__MAX_ROWS_PER_SECOND", "200")
-        .env("MAINTD_LEASE__TTL", "2s")
+        .env("MAINTD_LEASE__TTL", "5s")
         .env("MAINTD_STORAGE__POSTGRESQL__POOL__MIN_SIZE", "0")
         .env("MAINTD_STORAGE__POSTGRESQL__POOL__MAX_SIZE", "3")
         .start()
@@ -21,7 +21,10 @@ fn cramped(db: &TestDb) -> Daemon {
 
 /// The lease's term, and when it runs out.
 async fn lease(db: &TestDb) -> (i64, DateTime<Utc>) {
-    sqlx::query_as("SELECT term, expires_at FROM maintd.leases").fetch_one(db.pool()).await.expect("reading the lease")
+    sqlx::query_as("SELECT term, expires_at FROM maintd.leases WHERE job = 'ttl_cleanup'")
+        .fetch_one(db.pool())
+        .await
+        .expect("reading the lease")
 }
 
 #[tokio::test]
@@ -39,7 +42,7 @@ async fn a_lease_is_kept_while_every_other_connection_waits_for_a_lock() {
     let locked = now(db.pool()).await;
     // Three times as long as a lease lasts.
     eventually("the lease to be renewed again and again", async || {
-        lease(&db).await.1 > locked + TimeDelta::seconds(6) + TimeDelta::seconds(2)
+        lease(&db).await.1 > locked + TimeDelta::seconds(15) + TimeDelta::seconds(5)
     })
     .await;
     assert_eq!(lease(&db).await.0, term, "nobody has taken it over");
@@ -50,7 +53,8 @@ async fn a_lease_is_kept_while_every_other_connection_waits_for_a_lock() {
     .fetch_one(db.pool())
     .await
     .expect("counting connections");
-    assert!(connections <= 6, "two daemons with three connections each have {connections}");
+    // Each may have one more beside its pool, to ask whether the server is there.
+    assert!(connections <= 8, "two daemons with three connections each have {connections}");
     migration.rollback().await.expect("the end of the migration");
     eventually("the slot to be done", async || last_slot(db.pool()).await == Some(slot)).await;
     first.stop();

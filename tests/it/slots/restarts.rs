@@ -4,7 +4,7 @@ use fastrand::Rng;
 use std::time::Duration;
 
 use super::{last_slot, ledger, now};
-use crate::harness::cluster::TestDb;
+use crate::harness::cluster::{TestDb, done_with_the_killed};
 use crate::harness::daemon::{Daemon, Maintd};
 use crate::harness::eventually;
 use crate::harness::ledger::Killed;
@@ -57,19 +57,7 @@ async fn a_daemon_that_is_killed_again_and_again_makes_progress() {
     lives(1, async |db, daemon, killed| {
         let process = daemon.pid().as_raw().unsigned_abs();
         daemon.kill();
-        // What had reached the server before is still carried out.
-        let dead = now(db.pool()).await;
-        eventually("the server to be done with what it was asked", async || {
-            sqlx::query_scalar(
-                "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() \
-                     AND application_name = 'actingweb-maintd' AND xact_start <= $1)",
-            )
-            .bind(dead)
-            .fetch_one(db.pool())
-            .await
-            .expect("reading what the server does")
-        })
-        .await;
+        done_with_the_killed(db.pool()).await;
         killed.push(Killed { process, at: now(db.pool()).await });
     })
     .await;

@@ -32,7 +32,8 @@ async fn allow_deleting(pool: &PgPool) {
 /// run and the time from which it may be tried again.
 async fn attempts(pool: &PgPool) -> (i32, i64) {
     sqlx::query_as(
-        "SELECT attempts, coalesce(round(extract(epoch FROM retry_at - released_at) * 1000), 0)::bigint FROM maintd.leases",
+        "SELECT attempts, coalesce(round(extract(epoch FROM retry_at - released_at) * 1000), 0)::bigint \
+         FROM maintd.leases WHERE job = 'ttl_cleanup'",
     )
     .fetch_one(pool)
     .await
@@ -67,10 +68,13 @@ async fn a_slot_is_tried_again_as_often_as_it_may_be_after_waits_that_double() {
         last_slot(db.pool()).await == Some(slot)
     })
     .await;
-    assert_eq!(waits, BTreeMap::from([(1, 1000), (2, 2000), (3, 4000)]));
+    // Whoever looks from time to time may not have seen the short ones; that each was kept is seen below.
+    assert!(waits.contains_key(&3) && waits.iter().all(|(attempts, wait)| *wait == 500 << attempts), "{waits:?}");
     let metric = |name: &str, label| daemon.metric(name, &[label]);
-    daemon.until("the slot to be counted", |_| metric("maintd_schedule_slots_total", ("fate", "ran")) == Some(1.0));
-    assert_eq!(metric("maintd_job_runs_total", ("outcome", "failed")), Some(4.0));
+    daemon.until("the slot and its runs to be counted", |_| {
+        metric("maintd_schedule_slots_total", ("fate", "ran")) == Some(1.0)
+            && metric("maintd_job_runs_total", ("outcome", "failed")) == Some(4.0)
+    });
     daemon.stop();
     let failed = failed(db.pool()).await;
     assert_eq!(failed.len(), 4);
@@ -113,12 +117,12 @@ async fn what_was_failing_succeeds_in_the_same_slot_once_it_can() {
     forbid_deleting(db.pool()).await;
     let (baseline, slot) = let_one_be_due(db.pool(), YEARLY).await;
     let daemon =
-        Maintd::on(&db).env("MAINTD_JOBS__TTL_CLEANUP__SCHEDULE", YEARLY).env("MAINTD_LEASE__TTL", "1s").start();
+        Maintd::on(&db).env("MAINTD_JOBS__TTL_CLEANUP__SCHEDULE", YEARLY).env("MAINTD_LEASE__TTL", "3s").start();
     eventually("two runs to fail", async || failed(db.pool()).await.len() == 2).await;
     // It waits beyond the end of the process that has failed.
     daemon.stop();
     let daemon =
-        Maintd::on(&db).env("MAINTD_JOBS__TTL_CLEANUP__SCHEDULE", YEARLY).env("MAINTD_LEASE__TTL", "1s").start();
+        Maintd::on(&db).env("MAINTD_JOBS__TTL_CLEANUP__SCHEDULE", YEARLY).env("MAINTD_LEASE__TTL", "3s").start();
     allow_deleting(db.pool()).await;
     daemon.until("the rows to go", |daemon| daemon.rows_deleted() == 5);
     eventually("the slot to be done", async || last_slot(db.pool()).await == Some(slot)).await;

@@ -29,7 +29,6 @@ mod dynamodb_sweep;
 mod leases;
 mod own_state;
 mod pooler;
-mod privileges;
 mod sweep;
 mod tables;
 mod turned_back;

@@ -61,9 +61,9 @@ pub(super) async fn taken(store: &dyn Store, claim: &Claim) -> Won {
     }
 }
 
-/// PostgreSQL reads its clock for each of them.
+/// PostgreSQL reads its clock for each of them, and may have to wait in between.
 fn is_at_once(one: DateTime<Utc>, other: DateTime<Utc>) -> bool {
-    (one - other).abs() < TimeDelta::milliseconds(1)
+    (one - other).abs() < TimeDelta::seconds(1)
 }
 
 async fn lease(store: &dyn Store, claim: &Claim) -> Lease {

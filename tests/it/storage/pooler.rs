@@ -20,7 +20,8 @@ const ROUNDS: usize = 60;
 /// be another number.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn eight_clients_over_three_connections_get_their_own_answers() {
-    let db = TestDb::new().await;
+    // The role makes the schemas of all of them.
+    let db = TestDb::empty().await;
     let pooler = Pooler::start(&db, 3);
     let mut clients = Vec::new();
     for client in 1..=CLIENTS {

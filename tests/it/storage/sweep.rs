@@ -118,11 +118,14 @@ async fn somebody_who_waits_for_the_batch_is_seen() {
 
 async fn until_somebody_waits(db: &TestDb, for_lock: &str) {
     eventually(&format!("somebody waits for a lock of the kind {for_lock}"), async || {
-        sqlx::query_scalar("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted AND locktype = $1)")
-            .bind(for_lock)
-            .fetch_one(db.pool())
-            .await
-            .unwrap()
+        sqlx::query_scalar(
+            "SELECT EXISTS (SELECT FROM pg_locks JOIN pg_stat_activity USING (pid) \
+                 WHERE NOT granted AND locktype = $1 AND datname = current_database())",
+        )
+        .bind(for_lock)
+        .fetch_one(db.pool())
+        .await
+        .unwrap()
     })
     .await;
 }

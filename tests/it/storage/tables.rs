@@ -17,7 +17,7 @@ use sqlx::AssertSqlSafe;
 
 use crate::harness::cluster::TestDb;
 use crate::harness::eventually;
-use crate::harness::store::{open, settings, store};
+use crate::harness::store::{open, settings_of, unlimited};
 
 fn property(id: &str, name: &str, value: &str) -> Property {
     Property { id: id.to_owned(), name: name.to_owned(), value: value.to_owned() }
@@ -57,7 +57,7 @@ async fn walk(store: &Postgres, table: Table, segment: Segment, limit: u32) -> V
 #[tokio::test]
 async fn a_look_up_entry_that_cannot_be_made_never_costs_the_property() {
     let db = TestDb::new().await;
-    let store = store(&db);
+    let store = unlimited(&db);
     add_actor(&store, "a").await;
     assert_eq!(store.set_property(&property("a", "email", "old@x")).await.unwrap(), Indexed::Yes);
 
@@ -89,7 +89,7 @@ async fn a_look_up_entry_that_cannot_be_made_never_costs_the_property() {
 async fn without_a_look_up_table_properties_are_stored_and_found() {
     let db = TestDb::new().await;
     run(&db, "DROP TABLE property_lookup").await;
-    let store = store(&db);
+    let store = unlimited(&db);
     assert_eq!(store.set_property(&property("a", "email", "a@x")).await.unwrap(), Indexed::No);
     assert_eq!(store.actor_by_property("email", "a@x").await.unwrap().as_deref(), Some("a"));
     assert_eq!(store.actor_by_property("other", "a@x").await.unwrap(), None);
@@ -100,7 +100,7 @@ async fn without_a_look_up_table_properties_are_stored_and_found() {
 #[tokio::test(flavor = "multi_thread")]
 async fn racing_writers_of_a_property_leave_one_entry_that_is_right() {
     let db = TestDb::new().await;
-    let store = store(&db);
+    let store = unlimited(&db);
     for id in ["a", "b"] {
         add_actor(&store, id).await;
     }
@@ -159,7 +159,7 @@ async fn times_are_exact_whatever_the_session_is_set_to() {
     )
     .await;
     let pool = PoolSettings { min_size: Bounded::new(0), max_size: Bounded::new(2), ..PoolSettings::default() };
-    let store = open(postgres::Settings { pool, ..settings(&db) });
+    let store = open(postgres::Settings { pool, ..settings_of(db.host(), db.port(), db.name()) });
     let odd = (0..8).map(|n| {
         let store = std::sync::Arc::clone(&store);
         tokio::spawn(async move { store.create_property(&property("a", &n.to_string(), "x")).await })
@@ -222,7 +222,7 @@ async fn ranges_are_in_the_order_of_bytes_and_walks_complete_whatever_the_collat
              ALTER COLUMN name TYPE text COLLATE \"en-x-icu\"",
     )
     .await;
-    let store = store(&db);
+    let store = unlimited(&db);
     let names = ["list:x-#Zz", "list:x-#a0", "list:x-#b", "list:x-$", "list;", "lis", "Zebra", "apple", "é"];
     for name in names {
         assert!(store.create_property(&property("a", name, "v")).await.unwrap());
@@ -263,7 +263,7 @@ async fn pages_follow_the_index_and_read_no_more_than_they_return() {
          ANALYZE attributes; SELECT pg_stat_reset()",
     )
     .await;
-    let store = store(&db);
+    let store = unlimited(&db);
     for index in 0..2 {
         walk(&store, Table::Attributes, Segment { index, of: 2 }, 500).await;
     }
@@ -286,7 +286,7 @@ async fn pages_follow_the_index_and_read_no_more_than_they_return() {
 #[tokio::test]
 async fn what_cannot_be_read_is_carried_over_verbatim() {
     let db = TestDb::new().await;
-    let store = store(&db);
+    let store = unlimited(&db);
     run(
         &db,
         "INSERT INTO actors VALUES ('a', '', '', 'infinity'), ('b', '', '', '2026-01-02 03:04:05.5'), \
@@ -299,7 +299,7 @@ async fn what_cannot_be_read_is_carried_over_verbatim() {
     assert_eq!(store.count(Table::Actors).await.unwrap(), 4);
 
     let other = TestDb::new().await;
-    let copy = crate::harness::store::store(&other);
+    let copy = crate::harness::store::unlimited(&other);
     for table in [Table::Actors, Table::Attributes] {
         let records = walk(&store, table, Segment::WHOLE, 3).await;
         copy.write(&records).await.unwrap();
@@ -317,7 +317,7 @@ async fn what_cannot_be_read_is_carried_over_verbatim() {
 #[tokio::test]
 async fn a_batch_is_written_as_a_whole_or_not_at_all() {
     let db = TestDb::new().await;
-    let store = store(&db);
+    let store = unlimited(&db);
     let good = |n: usize| Record::from(Row::Property(property(&format!("{n:04}"), "n", "v")));
     let mut batch: Vec<Record> = (0..4500).map(good).collect();
     batch.push(Record::from(Row::Property(property("0007", "n", "last"))));
@@ -352,7 +352,7 @@ async fn a_batch_is_written_as_a_whole_or_not_at_all() {
 #[tokio::test]
 async fn an_attribute_is_swapped_by_what_python_takes_for_equal() {
     let db = TestDb::new().await;
-    let store = store(&db);
+    let store = unlimited(&db);
     let key = AttributeKey { id: "a", bucket: "b:c", name: "n" };
     let value = |text: &str| json::parse(text).unwrap();
     fn set(data: &json::Value) -> NewValue<'_> {
@@ -388,7 +388,7 @@ async fn an_attribute_is_swapped_by_what_python_takes_for_equal() {
 #[tokio::test]
 async fn watermarks_keep_their_first_time_and_the_newest_number() {
     let db = TestDb::new().await;
-    let store = store(&db);
+    let store = unlimited(&db);
     let mark = |seqnr| ("a".to_owned(), "s".to_owned(), seqnr);
     store.mark(&[mark(1), mark(1), mark(2)]).await.unwrap();
     run(&db, "UPDATE maintd.watermarks SET seen_at = now() - interval '2 days'").await;

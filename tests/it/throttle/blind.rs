@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use actingweb_maintd::jobs::Place;
 use actingweb_maintd::jobs::ttl_cleanup::{self, TtlCleanup};
-use actingweb_maintd::model::setting::Bounded;
+use actingweb_maintd::model::setting::{Bounded, Span};
 use actingweb_maintd::model::{BackendKind, Table};
 use actingweb_maintd::storage::postgres::Postgres;
 use actingweb_maintd::storage::{Error, ErrorKind, Pressure, Result, Strain, Vacuumed};
@@ -59,7 +59,9 @@ async fn batches_stay_small_until_the_store_answers_again() {
         max_rows_per_second: Bounded::new(4 * LARGEST),
         ..ttl_cleanup::Settings::default()
     };
-    let job = TtlCleanup::new(settings, Settings::default(), Place::on(BackendKind::Postgresql));
+    // However slow the machine is, batches may grow.
+    let patient = Settings { batch_latency: Span::secs(5), ..Settings::default() };
+    let job = TtlCleanup::new(settings, patient, Place::on(BackendKind::Postgresql));
     let silent = Silent { store: Arc::clone(&store), is_silent: AtomicBool::new(true) };
     let log = Log::listen();
     let mut report = Report::default();

@@ -8,8 +8,8 @@ use actingweb_maintd::storage::{Runs, Slots};
 use actingweb_maintd::throttle::Settings;
 use actingweb_maintd::work::{Outcome, Run, StopReason};
 
-use super::archive::{archive_with, complete_files, failing};
 use super::{Work, add_expired, calm, store_on};
+use crate::harness::archiving::{archive_with, complete_files, failing, until_archived};
 use crate::harness::private::Private;
 
 /// A server whose archive fails, and a job that heeds it.
@@ -52,7 +52,7 @@ async fn a_level_far_above_ends_a_run_at_once() {
 
     // When that is over the next run goes on.
     archive_with(&server, "true").await;
-    super::archive::until_archived(&server).await;
+    until_archived(&server).await;
     let work = Work::at_full_speed(&store, settings).await;
     assert_eq!(work.end().await.report.stopped, Some(StopReason::Shutdown));
 }

@@ -8,10 +8,10 @@ use crate::harness::cluster::TestDb;
 use crate::harness::eventually;
 use crate::harness::store::store;
 
-/// Takes a few milliseconds for each row, so that others come to want a row that a batch has locked.
+/// Takes a while for some of the rows, about a second for a large batch, so that others come to want a row that a batch has locked.
 const SLOWLY: &str = "
     CREATE FUNCTION slowly() RETURNS trigger LANGUAGE plpgsql AS
-        $$ BEGIN PERFORM pg_sleep(0.002); RETURN old; END $$;
+        $$ BEGIN IF random() < 0.05 THEN PERFORM pg_sleep(0.02); END IF; RETURN old; END $$;
     CREATE TRIGGER slowly BEFORE DELETE ON attributes FOR EACH ROW EXECUTE FUNCTION slowly();
 ";
 
@@ -26,9 +26,11 @@ async fn whoever_waits_for_a_batch_makes_the_next_smaller_and_come_later() {
     let application = tokio::spawn({
         let (pool, over) = (db.pool().clone(), Arc::clone(&over));
         async move {
-            // The rows that are deleted next, in the order in which they are.
-            let next = "UPDATE attributes SET data = '[]' WHERE ctid = ANY(ARRAY( \
-                            SELECT ctid FROM attributes WHERE ttl_timestamp = 1000 ORDER BY attributes.ctid LIMIT 1))";
+            // A row of the batch that is deleted next, as they go in this order. It stays where it is, or else it would be
+            // passed over; and so it is when it happens to be held just then, so it is none of the very first.
+            let next = "SELECT FROM attributes WHERE ctid = ANY(ARRAY( \
+                            SELECT ctid FROM attributes WHERE ttl_timestamp = 1000 ORDER BY attributes.ctid OFFSET 20 LIMIT 1)) \
+                        FOR UPDATE";
             while !over.load(Ordering::Relaxed) {
                 sqlx::query(next).execute(&pool).await.unwrap();
             }
@@ -52,7 +54,8 @@ async fn a_table_that_somebody_has_locked_is_waited_for_outside_of_any_transacti
     sqlx::query("LOCK TABLE attributes IN ACCESS EXCLUSIVE MODE").execute(&mut *locker).await.unwrap();
     work.until_resting("stalled").await;
     let open = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
-                AND application_name = 'actingweb-maintd' AND state LIKE 'idle in transaction%'";
+                AND application_name = 'actingweb-maintd' AND state LIKE 'idle in transaction%' \
+                AND xact_start < clock_timestamp() - interval '250ms'";
     assert_eq!(sqlx::query_scalar::<_, i64>(open).fetch_one(&mut *locker).await.unwrap(), 0);
     locker.rollback().await.unwrap();
     work.until_full_speed().await;

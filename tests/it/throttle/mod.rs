@@ -43,7 +43,7 @@ struct Work {
 impl Work {
     /// Begins one that no test sees the end of.
     fn begin(store: &Arc<Postgres>, throttle: Settings) -> Self {
-        let lease = LeaseSettings { ttl: actingweb_maintd::model::setting::Span::secs(2) };
+        let lease = LeaseSettings { ttl: actingweb_maintd::model::setting::Span::secs(10) };
         let runner = Arc::new(Runner { lease, ..runner(store) });
         let (stop, progress) = (Stop::new(), Progress::new());
         let job = ttl_cleanup::Settings {

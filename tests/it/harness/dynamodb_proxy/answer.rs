@@ -59,7 +59,24 @@ pub(super) async fn to(
             answer.set("date", date);
             Answer::Whole(answer)
         }
+        Fault::Told(changes) => {
+            let mut answer = ask(server, &request).await?;
+            let mut said: Value = serde_json::from_slice(&answer.body)?;
+            for (place, value) in changes {
+                tell(&mut said, place, value);
+            }
+            answer.body = said.to_string().into_bytes();
+            answer.set("x-amz-crc32", None);
+            Answer::Whole(answer)
+        }
     })
+}
+
+/// Puts a value in a place, where there may have been another one or none.
+fn tell(said: &mut Value, place: &str, value: Value) {
+    let (parent, last) = place.rsplit_once('/').expect("a place");
+    let parent = said.pointer_mut(parent).unwrap_or_else(|| panic!("nothing is at {parent}"));
+    parent[last] = value;
 }
 
 /// What the server answers.

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use nix::sys::signal::Signal;
 
 use super::{Fleet, LEASE, Member};
+use crate::harness::cluster::done_with_the_killed;
 use crate::harness::eventually;
 use crate::harness::ledger::Killed;
 
@@ -41,19 +42,7 @@ impl Fleet<'_> {
             Member::Up(daemon) | Member::Stopped(daemon, _) => daemon.kill(),
             Member::Down => {}
         }
-        let dead_at: DateTime<Utc> = self.time().await;
-        // What had reached the server before is still carried out.
-        eventually("the server to be done with what it was asked", async || {
-            sqlx::query_scalar(
-                "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() \
-                     AND application_name = 'actingweb-maintd' AND xact_start <= $1)",
-            )
-            .bind(dead_at)
-            .fetch_one(&self.pool)
-            .await
-            .expect("reading what the server does")
-        })
-        .await;
+        let dead_at = done_with_the_killed(&self.pool).await;
         let at: DateTime<Utc> = self.time().await;
         let holder = format!("%/{process}");
         let outlives: bool = sqlx::query_scalar(

@@ -23,7 +23,7 @@ impl Ledger {
                  CASE WHEN secret IS NOT NULL THEN coalesce(holder, 'nobody') END AS held_by, \
                  (SELECT count(*) FROM maintd.run_workers w JOIN maintd.runs r USING (run_id) \
                      WHERE (r.deployment, r.backend, r.job) = (l.deployment, l.backend, l.job)) AS fences \
-             FROM maintd.leases l ORDER BY 1, 2, 3",
+             FROM maintd.leases l WHERE job = 'ttl_cleanup' ORDER BY 1, 2, 3",
         )
         .fetch_all(pool)
         .await

@@ -8,7 +8,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::{Proxy, Way};
-use crate::harness::eventually;
+use crate::harness::{Nobody, eventually};
 
 /// What a stalled way is given to prove that it does not.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -197,8 +197,8 @@ async fn it_slows_each_piece_down() {
 
 #[tokio::test]
 async fn a_server_that_is_not_there_is_a_connection_that_breaks() {
-    let nobody = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port");
-    let proxy = Proxy::start(nobody);
+    let nobody = Nobody::there();
+    let proxy = Proxy::start(nobody.address());
     let mut client = connect(&proxy);
     assert!(matches!(client.read(&mut [0; 1]), Ok(0) | Err(_)));
     eventually("it to be gone", async || proxy.open() == 0).await;

@@ -23,7 +23,8 @@ from actingweb.subscription_config import SubscriptionProcessingConfig
 config = Config(database="postgresql")
 database = psycopg.connect(
     host=os.environ["PG_DB_HOST"], port=os.environ["PG_DB_PORT"], dbname=os.environ["PG_DB_NAME"],
-    user=os.environ["PG_DB_USER"], autocommit=True,
+    # Whoever lets time pass changes the daemon's tables, and the application's.
+    user=os.environ["SUPERUSER"], autocommit=True,
 )
 NAMES = ["mood", "place", "name", "colour", "list"]
 # Gaps are waited for, as the end comes within seconds.

@@ -28,6 +28,8 @@ async fn play(keeps: &str, seeds: &str) -> BTreeMap<u64, Ended> {
         ("SEEDS", set(seeds)),
         ("MAINTD", set(env!("CARGO_BIN_EXE_actingweb-maintd"))),
         ("MAINTD_CONFIG", set("/dev/null")),
+        ("MAINTD_STORAGE__POSTGRESQL__USER", set(db.role())),
+        ("SUPERUSER", set(db.superuser())),
         ("PGSSLMODE", set("disable")),
     ]);
     let told = python_file(&environment, "tests/it/jobs/diff_prune/histories.py").await;

@@ -18,7 +18,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use crate::harness::cluster::TestDb;
 use crate::harness::dynamodb::TestTables;
 use crate::harness::runner::runner;
-use crate::harness::store::store;
+use crate::harness::store::{self, unlimited};
 
 /// The database behind a scene.
 pub(super) enum Database {
@@ -29,6 +29,7 @@ pub(super) enum Database {
 /// A store with subscriptions on it.
 pub(super) struct Scene {
     pub(super) database: Database,
+    /// The application's.
     pub(super) store: Arc<dyn Store>,
     pub(super) runner: Runner,
 }
@@ -36,8 +37,8 @@ pub(super) struct Scene {
 impl Scene {
     pub(super) async fn on_postgresql() -> Self {
         let db = TestDb::new().await;
-        let store = store(&db);
-        Self { runner: runner(&store), store, database: Database::Postgresql(db) }
+        let store = unlimited(&db);
+        Self { runner: runner(&store::store(&db)), store, database: Database::Postgresql(db) }
     }
 
     pub(super) async fn on_dynamodb() -> Self {

@@ -1,0 +1,69 @@
+//! Tables with a small capacity that was forgotten.
+
+use actingweb_maintd::metrics::Check;
+use actingweb_maintd::model::Table;
+use actingweb_maintd::work::RepairOutcome;
+use aws_sdk_dynamodb::types::BillingMode;
+use serde_json::json;
+
+use super::plan::Plan;
+use super::{describes, finds, finds_nothing, kinds, proxied, run_repairing};
+use crate::harness::dynamodb::TestTables;
+
+#[tokio::test]
+async fn a_small_capacity_is_found_and_paid_by_request_from_then_on() {
+    let tables = TestTables::new().await;
+    let store = tables.store();
+    for (plan, what) in [
+        (Plan::of(Table::Trusts).with_units(4), ["with 4 for reading and 4 for writing", "its index `secret-index`"]),
+        (
+            Plan::of(Table::Trusts).with_units(100).with_index_units(1),
+            ["its index `secret-index` with 1 for reading and 1 for writing", "logins among it"],
+        ),
+    ] {
+        plan.indexed("secret-index", "secret").replace(&tables, Table::Trusts).await;
+        let name = tables.name(Table::Trusts);
+        let finding = finds(&*store, Check::BillingMode, &name).await;
+        assert!(what.iter().all(|what| finding.what.contains(what)), "{finding:?}");
+        let run = run_repairing(&store).await;
+        let repairs = run.report.health.as_ref().expect("what was seen").repairs.clone();
+        let repaired: Vec<_> = repairs.iter().map(|repaired| (repaired.outcome, &repaired.object)).collect();
+        assert_eq!(repaired, [(RepairOutcome::Done, &name)]);
+        assert_eq!(kinds(&run), [""; 0]);
+        finds_nothing(&*store).await;
+        let table = tables.client().describe_table().table_name(&name).send().await.unwrap().table.unwrap();
+        assert_eq!(table.billing_mode_summary().unwrap().billing_mode(), Some(&BillingMode::PayPerRequest));
+        assert_eq!(run_repairing(&store).await.report.health.expect("what was seen").repairs, []);
+    }
+}
+
+#[tokio::test]
+async fn a_capacity_that_somebody_looks_after_is_left_alone() {
+    let tables = TestTables::new().await;
+    let (proxy, store) = proxied(&tables).await;
+    // As much as AWS gives to a table for which nobody chooses anything.
+    Plan::of(Table::PeerTrustees).with_units(5).replace(&tables, Table::PeerTrustees).await;
+    finds_nothing(&*store).await;
+    Plan::of(Table::PeerTrustees).with_units(1).replace(&tables, Table::PeerTrustees).await;
+    let finding = finds(&*store, Check::BillingMode, &tables.name(Table::PeerTrustees)).await;
+    assert!(!finding.what.contains("login"), "{finding:?}");
+    // It goes up and down.
+    let (up, down) =
+        ("/Table/ProvisionedThroughput/LastIncreaseDateTime", "/Table/ProvisionedThroughput/LastDecreaseDateTime");
+    let times = |places: &[&'static str]| places.iter().map(|place| (*place, json!(1_790_000_000.5))).collect();
+    proxy.play(describes(tables.name(Table::PeerTrustees), times(&[up, down])));
+    finds_nothing(&*store).await;
+    proxy.play(describes(tables.name(Table::PeerTrustees), times(&[up])));
+    finds(&*store, Check::BillingMode, &tables.name(Table::PeerTrustees)).await;
+}
+
+#[tokio::test]
+async fn the_daemons_own_table_is_told_and_left_to_people() {
+    let tables = TestTables::new().await;
+    let own = tables.own_name();
+    tables.client().delete_table().table_name(&own).send().await.unwrap();
+    Plan::of(Table::Actors).by(&["pk", "sk"]).with_units(1).make(tables.client(), &own).await;
+    let finding = finds(&*tables.store(), Check::BillingMode, &own).await;
+    assert!(finding.what.contains("leases among it") && finding.cure.is_none(), "{finding:?}");
+    assert!(finding.remedy.contains("--billing-mode PAY_PER_REQUEST"), "{finding:?}");
+}

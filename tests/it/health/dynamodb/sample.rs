@@ -1,0 +1,122 @@
+//! Rows that come close to what DynamoDB takes.
+
+use actingweb_maintd::jobs::index_health;
+use actingweb_maintd::metrics::Check;
+use actingweb_maintd::model::setting::Bounded;
+use actingweb_maintd::model::{Indexing, Table};
+use actingweb_maintd::throttle::Budget;
+use actingweb_maintd::work::StopReason;
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use super::plan::Plan;
+use super::{Visitor, deep, finds_nothing, look_deep, only, proxied};
+use crate::harness::dynamodb::TestTables;
+use crate::harness::dynamodb_proxy::Fault;
+use crate::harness::eventually;
+
+async fn put(tables: &TestTables, table: Table, item: &[(&str, &str)]) {
+    let item = item.iter().map(|(name, text)| ((*name).to_owned(), AttributeValue::S((*text).to_owned()))).collect();
+    tables.put_raw(table, item).await;
+}
+
+#[tokio::test]
+async fn large_items_are_found_when_rows_are_read() {
+    let tables = TestTables::new().await;
+    let store = tables.store();
+    let sized = |bytes: usize| "x".repeat(bytes - "idanamevalue".len() - "big".len());
+    put(&tables, Table::Properties, &[("id", "a"), ("name", "big"), ("value", &sized(320 * 1024))]).await;
+    assert_eq!(look_deep(&*store).await.findings, []);
+    put(&tables, Table::Properties, &[("id", "b"), ("name", "big"), ("value", &sized(320 * 1024 + 1))]).await;
+    put(&tables, Table::Properties, &[("id", "c"), ("name", "big"), ("value", &sized(400 * 1024))]).await;
+    put(&tables, Table::Properties, &[("id", "d"), ("name", "small"), ("value", "x")]).await;
+    finds_nothing(&*store).await;
+    let examined = look_deep(&*store).await;
+    let finding = only(&examined);
+    assert_eq!((finding.check, &finding.object), (Check::ItemSize, &tables.name(Table::Properties)));
+    assert_eq!(finding.rows, Some(2));
+    assert!(finding.what.contains("2 of the 4 rows") && finding.what.contains("the largest has 409600"), "{finding:?}");
+}
+
+#[tokio::test]
+async fn long_keys_are_found_by_the_key_that_they_are_in() {
+    let tables = TestTables::empty().await;
+    let store = tables.indexed(Indexing { by_table: false, ..Indexing::default() });
+    store.apply_schema(true).await.unwrap();
+    let properties = tables.name(Table::Properties);
+    // Two bytes each.
+    let wide = "é".repeat(410);
+    for (item, object, found) in [
+        ([("id", &"i".repeat(1639)[..]), ("name", "n"), ("value", "v")], properties.clone(), "`id`"),
+        ([("id", "i"), ("name", &wide[..]), ("value", "v")], properties.clone(), "the longest has 820"),
+        (
+            [("id", "i"), ("name", "n"), ("value", &"v".repeat(1639)[..])],
+            format!("{properties}/property-index"),
+            "2048 bytes that the index `property-index` takes",
+        ),
+    ] {
+        put(&tables, Table::Properties, &item).await;
+        let examined = look_deep(&*store).await;
+        let finding = only(&examined);
+        assert_eq!((finding.check, &finding.object, finding.rows), (Check::KeySize, &object, Some(1)), "{finding:?}");
+        assert!(finding.what.contains(found), "{finding:?}");
+        Plan::of(Table::Properties).indexed("property-index", "value").replace(&tables, Table::Properties).await;
+    }
+    let just = [("id", &"i".repeat(1638)[..]), ("name", &"n".repeat(819)[..]), ("value", &"v".repeat(1638)[..])];
+    put(&tables, Table::Properties, &just).await;
+    assert_eq!(look_deep(&*store).await.findings, []);
+}
+
+#[tokio::test]
+async fn a_sample_has_an_end() {
+    let tables = TestTables::new().await;
+    let store = tables.store();
+    tables.add_attributes("sessions", 30, 600).await;
+    put(&tables, Table::Properties, &[("id", "a"), ("name", "b"), ("value", "c")]).await;
+    for (sample, looked_at) in [(1, 2), (7, 8), (1000, 31)] {
+        let visitor = Visitor::new(&index_health::Settings { sample: Bounded::new(sample), ..deep() });
+        visitor.look(&*store).await;
+        assert_eq!((visitor.progress.done(), visitor.progress.expected()), (looked_at, looked_at));
+    }
+    let visitor = Visitor::new(&deep());
+    visitor.stop.request(StopReason::Shutdown);
+    visitor.look(&*store).await;
+    assert_eq!(visitor.progress.done(), 0);
+}
+
+#[tokio::test]
+async fn a_sample_keeps_to_the_budget() {
+    let tables = TestTables::new().await;
+    let store = tables.store();
+    let visitor = Visitor { budget: Budget::new(1, 0), ..Visitor::new(&deep()) };
+    // Others have used up what there is for an hour.
+    visitor.budget.for_reading(3600.0);
+    let stop = async {
+        eventually("it rests", async || visitor.progress.resting() == Some("budget")).await;
+        visitor.stop.request(StopReason::Shutdown);
+    };
+    let (examined, ()) = tokio::join!(visitor.look(&*store), stop);
+    assert_eq!(examined.findings, []);
+}
+
+#[tokio::test]
+async fn a_sample_does_not_fail_for_want_of_capacity_or_permission() {
+    let tables = TestTables::new().await;
+    let (proxy, store) = proxied(&tables).await;
+    put(&tables, Table::Properties, &[("id", "a"), ("name", "b"), ("value", "c")]).await;
+    let visitor = Visitor::new(&deep());
+    // The SDK tries four times by itself.
+    proxy.play(|seen| (seen.operation == "Scan" && seen.nth <= 6).then_some(Fault::THROTTLED));
+    let examined = visitor.look(&*store).await;
+    assert_eq!((examined.findings, examined.notes, visitor.progress.done()), (vec![], vec![], 1));
+    assert_eq!(proxy.faults(), 6);
+
+    let name = tables.name(Table::Properties);
+    proxy.play(move |seen| {
+        let is_refused = seen.operation == "Scan" && seen.table == name;
+        is_refused.then_some(Fault::Refused(400, "AccessDeniedException", "not authorized"))
+    });
+    let examined = Visitor::new(&deep()).look(&*store).await;
+    assert_eq!(examined.findings, []);
+    let [note] = &examined.notes[..] else { panic!("{:?}", examined.notes) };
+    assert!(note.contains("only 0 rows of") && note.contains("not authorized"), "{note}");
+}

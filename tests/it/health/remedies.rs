@@ -1,0 +1,197 @@
+//! Whoever copies a remedy mends what was found, whatever the names of a deployment and its own `search_path` are.
+
+use std::sync::Arc;
+
+use actingweb_maintd::jobs::index_health::Settings;
+use actingweb_maintd::storage::postgres::{self, Postgres, identifier};
+use sqlx::PgPool;
+use sqlx::postgres::PgPoolOptions;
+
+use super::scene::{finding, kinds, look, run};
+use crate::harness::cluster::TestDb;
+use crate::harness::private::Private;
+use crate::harness::store;
+
+/// What is wrong, and which part of its remedy mends it: what is between these words.
+struct Case {
+    provoke: &'static str,
+    kind: &'static str,
+    object: &'static str,
+    between: (&'static str, &'static str),
+}
+
+/// Of a deployment in the schema `my-Tenant` of the database `my-app`.
+const CASES: &[Case] = &[
+    Case {
+        provoke: "CREATE INDEX \"IX_Actors_Creator\" ON {}.actors (creator)",
+        kind: "index_duplicate",
+        object: "IX_Actors_Creator",
+        between: ("", ""),
+    },
+    Case {
+        provoke: "CREATE INDEX \"Mine\" ON {}.properties (name)",
+        kind: "index_extra",
+        object: "Mine",
+        between: ("otherwise ", ""),
+    },
+    Case {
+        provoke: "CREATE INDEX \"order\" ON {}.properties (id)",
+        kind: "index_covered",
+        object: "order",
+        between: ("", ""),
+    },
+    Case {
+        provoke: "ALTER TABLE {}.trusts ADD CONSTRAINT \"Once\" UNIQUE (secret, id)",
+        kind: "index_extra",
+        object: "Once",
+        between: ("otherwise ", ""),
+    },
+    Case {
+        provoke: "DROP INDEX {}.idx_trusts_secret; \
+                  ALTER TABLE {}.trusts ADD CONSTRAINT idx_trusts_secret UNIQUE (peerid)",
+        kind: "index_different",
+        object: "idx_trusts_secret",
+        between: ("", ""),
+    },
+    Case {
+        provoke: "DROP INDEX {}.idx_trusts_secret",
+        kind: "index_missing",
+        object: "idx_trusts_secret",
+        between: (" or ", ""),
+    },
+    Case {
+        provoke: "UPDATE pg_index SET indisvalid = false WHERE indexrelid = '{}.ix_actors_creator'::regclass",
+        kind: "index_invalid",
+        object: "ix_actors_creator",
+        between: (" or ", ""),
+    },
+    Case {
+        provoke: "ALTER TABLE {}.properties SET UNLOGGED",
+        kind: "table_unlogged",
+        object: "properties",
+        between: ("", ", when"),
+    },
+    Case {
+        provoke: "ALTER TABLE {}.trusts SET (autovacuum_enabled = false)",
+        kind: "dead_rows",
+        object: "trusts",
+        between: ("", ""),
+    },
+    Case {
+        provoke: "ALTER TABLE {}.properties ADD CONSTRAINT \"Documented\" FOREIGN KEY (id) REFERENCES {}.actors (id)",
+        kind: "foreign_key_different",
+        object: "Documented",
+        between: ("refuse: ", ""),
+    },
+    Case {
+        provoke: "ALTER TABLE {}.property_lookup DROP CONSTRAINT fk_property_lookup_actor",
+        kind: "foreign_key_different",
+        object: "fk_property_lookup_actor",
+        between: ("", "; remove"),
+    },
+    Case {
+        provoke: "UPDATE pg_database SET datcollversion = '1.2' WHERE datname = 'my-app'",
+        kind: "collation",
+        object: "my-app",
+        between: ("then ", ""),
+    },
+];
+
+#[tokio::test]
+async fn remedies_mend_what_was_found_wherever_it_is() {
+    let server = Private::start(&[], &[]).await;
+    let (pool, store) = deployment(&server).await;
+    for Case { provoke, kind, object, between: (from, to) } in CASES {
+        execute(&pool, &provoke.replace("{}", "\"my-Tenant\"")).await;
+        let report = look(&*store, Settings::default()).await;
+        assert_eq!(kinds(&report), [((*kind).to_owned(), (*object).to_owned())], "{provoke}: {report:#?}");
+        let remedy = finding(&report, kind).remedy.as_str();
+        let (_, remedy) = remedy.split_once(from).unwrap_or_else(|| panic!("no {from:?} in {remedy}"));
+        let end = if to.is_empty() { remedy.len() } else { remedy.find(to).expect("its end") };
+        let steps = remedy[..end].replace("; then `index check --repair`, or ", ", then ");
+        for statement in steps.split(", then ") {
+            execute(&pool, statement).await;
+        }
+        assert_eq!(kinds(&look(&*store, Settings::default()).await), [], "{remedy}");
+    }
+}
+
+/// A deployment whose schema and database have names that need quotes, and whoever looks after it.
+async fn deployment(server: &Private) -> (PgPool, Arc<Postgres>) {
+    execute(
+        server.pool(),
+        "CREATE DATABASE \"my-app\" TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'en'",
+    )
+    .await;
+    let settings = store::settings_of(server.cluster().host(), server.cluster().port(), "my-app");
+    let store = store::open(postgres::Settings { schema: "my-Tenant".to_owned(), ..settings });
+    store.apply(true).await.expect("the schemas");
+    let options = (*server.pool().connect_options()).clone().database("my-app");
+    (PgPoolOptions::new().max_connections(1).connect_lazy_with(options), store)
+}
+
+/// Without an identity of its rows no row of a table that is published can be changed.
+#[tokio::test]
+async fn the_remedy_of_an_index_that_replication_needs_puts_another_in_its_place() {
+    let db = TestDb::new().await;
+    let store = store::store(&db);
+    run(
+        &db,
+        "CREATE UNIQUE INDEX mine ON trusts (secret, id); ALTER TABLE trusts REPLICA IDENTITY USING INDEX mine; \
+         CREATE PUBLICATION all_trusts FOR TABLE trusts",
+    )
+    .await;
+    let report = look(&*store, Settings::default()).await;
+    let remedy = &finding(&report, "index_extra").remedy;
+    let (_, remedy) = remedy.split_once("otherwise ").expect("what to do");
+    let (identity, removal) =
+        remedy.split_once(" (logical replication knows rows by this index), then ").expect(remedy);
+    run(&db, identity).await;
+    run(&db, removal).await;
+    assert_eq!(kinds(&look(&*store, Settings::default()).await), []);
+    run(&db, "DELETE FROM trusts").await;
+}
+
+/// The words that are no names without quotes are those of the server.
+#[tokio::test]
+async fn reserved_words_are_quoted() {
+    let db = TestDb::new().await;
+    let words = "SELECT word FROM pg_get_keywords() WHERE catcode IN ('R', 'T')";
+    let words: Vec<String> = sqlx::query_scalar(words).fetch_all(db.pool()).await.unwrap();
+    assert!(words.len() > 90, "{words:?}");
+    for word in words {
+        assert_eq!(identifier(&word), format!("\"{word}\""));
+    }
+}
+
+/// Names without quotes are read in small letters.
+#[tokio::test]
+async fn the_remedy_of_one_index_does_not_drop_another() {
+    let db = TestDb::new().await;
+    let store = store::store(&db);
+    run(&db, "CREATE INDEX \"IX_Actors_Creator\" ON actors (creator)").await;
+    let report = look(&*store, Settings::default()).await;
+    let remedy = &finding(&report, "index_duplicate").remedy;
+    assert_eq!(remedy, "DROP INDEX CONCURRENTLY public.\"IX_Actors_Creator\"");
+    run(&db, remedy).await;
+    assert_eq!(kinds(&look(&*store, Settings::default()).await), []);
+}
+
+#[tokio::test]
+async fn names_are_quoted_where_the_server_does_it() {
+    let db = TestDb::new().await;
+    let words = "SELECT word FROM pg_get_keywords() WHERE catcode IN ('R', 'T')";
+    for word in sqlx::query_scalar::<_, String>(words).fetch_all(db.pool()).await.unwrap() {
+        assert_eq!(identifier(&word), format!("\"{word}\""));
+    }
+    let quoted = "SELECT quote_ident(name) FROM unnest($1) AS name";
+    let names = ["actors", "Actors", "my-app", "_1", "1a", "a\"b", "a b", "größe", "user", "value"];
+    let by_server: Vec<String> =
+        sqlx::query_scalar(quoted).bind(names.map(str::to_owned).to_vec()).fetch_all(db.pool()).await.unwrap();
+    assert_eq!(names.map(identifier).to_vec(), by_server);
+}
+
+async fn execute(pool: &PgPool, statement: &str) {
+    let done = sqlx::raw_sql(sqlx::AssertSqlSafe(statement.to_owned())).execute(pool).await;
+    done.unwrap_or_else(|error| panic!("{statement}: {error}"));
+}
