@@ -1,5 +1,7 @@
 //! What is found, and what would cure it.
 
+use std::collections::BTreeSet;
+
 use crate::metrics::Check;
 use crate::model::expected::Index;
 use crate::model::{BackendKind, Table};
@@ -84,8 +86,18 @@ pub struct Examined {
     pub findings: Vec<Finding>,
     /// Every index of the application's tables.
     pub indexes: Vec<IndexFigures>,
-    /// What could not be looked at, and why.
+    /// What is to be known beside that: what could not be looked at and why, and what nobody can tell.
     pub notes: Vec<String>,
+    /// The checks that could not be made, wholly or of some tables: that they have found nothing says nothing.
+    pub unseen: BTreeSet<Check>,
+}
+
+impl Examined {
+    /// Notes that something could not be looked at, and why.
+    pub fn leave_out(&mut self, checks: impl IntoIterator<Item = Check>, why: impl Into<String>) {
+        self.unseen.extend(checks);
+        self.notes.push(why.into());
+    }
 }
 
 /// Something that is wrong.

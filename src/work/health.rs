@@ -11,9 +11,12 @@ pub struct Health {
     /// What was repaired, or was to be.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub repairs: Vec<Repaired>,
-    /// What could not be looked at, and why.
+    /// What is to be known beside that: what could not be looked at and why, and what nobody can tell.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// The checks that could not be made, wholly or of some tables: that they have found nothing says nothing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unseen: Vec<String>,
     /// Whether what needs reading whole tables and indexes was looked at as well.
     pub deep: bool,
     /// Seconds that looking took.

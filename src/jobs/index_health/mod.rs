@@ -119,6 +119,7 @@ impl IndexHealth {
         report.defects = self.defects(examined.findings);
         (told.indexes, told.deep) = (examined.indexes, self.criteria.deep);
         told.notes.extend(examined.notes);
+        told.unseen = examined.unseen.into_iter().map(|check| check.name().to_owned()).collect();
         report.health = Some(Box::new(told));
     }
 }
