@@ -194,7 +194,8 @@ async fn explore(options: &PgConnectOptions, settings: &Settings) -> Result<Dire
     let connect = async || alone(options).await.map_err(|error| no_connection(settings, OP, error));
     let (mut one, mut other) = (connect().await?, connect().await?);
     let is_pooled = !keeps_sessions(&mut one, &mut other, OP).await?;
-    let row = bounded(sqlx::query(sql::CLUSTER).persistent(false).fetch_one(&mut one)).await?;
+    // At once, as the next message may reach another of a pooler's connections.
+    let row = bounded(sqlx::raw_sql(sql::CLUSTER).fetch_one(&mut one)).await?;
     let (system_identifier, is_standby) = (row.try_get(0).op(OP)?, row.try_get(1).op(OP)?);
     for connection in [one, other] {
         let _closed = within(PATIENCE, connection.close()).await;
