@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::backup::{PostgresqlMethod, ToolName};
 use crate::config::Config;
+use crate::health;
 use crate::jobs::Job;
 use crate::model::BackendKind;
 
@@ -47,7 +48,8 @@ impl Wanted<'_> {
 
     /// Whether indexes are repaired without anybody asking for it.
     pub(super) fn repairs_indexes(&self) -> bool {
-        self.job("index_health") && !self.config.jobs.index_health.repaired().is_empty()
+        let mut repaired = self.config.jobs.index_health.repaired().into_iter();
+        self.job("index_health") && repaired.any(|check| health::is_made(check, self.backend, true))
     }
 
     /// The tool that makes backups, if it needs the server's log archived for them.

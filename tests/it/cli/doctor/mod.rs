@@ -184,6 +184,20 @@ async fn a_role_that_may_too_little_is_told_what_to_be_granted() {
 }
 
 /// Only what is configured is asked for.
+/// The rights of an owner are more than anybody needs who repairs nothing there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn repairs_of_one_store_need_nothing_of_the_other() {
+    let (db, tables) = (TestDb::new().await, TestTables::new().await);
+    let repairing = |what: &str| {
+        let job = format!("[jobs.index_health]\nrepair = [\"{what}\"]\n");
+        examine(Maintd::on(&db).and(&tables).config(&job))
+    };
+    let of_dynamodb = repairing("billing_mode");
+    assert_eq!(of_dynamodb.only("privileges").0, "ok", "{of_dynamodb:#?}");
+    let of_postgresql = repairing("index_bloat");
+    assert!(of_postgresql.all("privileges").any(|line| line.1.contains("a repair of indexes")), "{of_postgresql:#?}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn changes_are_kept_in_a_directory_that_is_there() {
     let (db, tables) = (TestDb::new().await, TestTables::new().await);
