@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::Notifier;
-use crate::jobs::index_health::{self, Known};
+use crate::jobs::index_health;
 use crate::jobs::{Job, findings};
 use crate::metrics::{Check, Severity};
 use crate::runner::{HealthStatus, JobStatus, Runner, Status, Told, place_of};
@@ -226,12 +226,13 @@ impl Watcher {
     /// Shows what runs have seen of the tables and indexes, whichever replica or command that was.
     fn show_health(&self, runs: &[Run]) {
         let Runner { backend, metrics, board, .. } = &*self.runner;
-        let Some(Known { looked_at, looked_deep_at, report }) = index_health::known(runs) else { return };
+        let Some(run) = index_health::newest_look(runs) else { return };
+        let (Some(looked_at), Some(seen)) = (run.finished_at, run.report.health.as_deref()) else { return };
+        let findings = run.report.defects.clone();
+        let shown = HealthStatus { backend: *backend, looked_at, findings, health: seen.clone() };
         // The metrics with the board, so that whoever has seen the one finds the same on the other.
         board.update(|status| {
-            index_health::show(metrics, *backend, &report);
-            let Some(health) = report.health.map(|health| *health) else { return };
-            let shown = HealthStatus { backend: *backend, looked_at, looked_deep_at, findings: report.defects, health };
+            index_health::show(metrics, *backend, &run.report);
             let Status { backends, health, .. } = status;
             match place_of(backends, health, |shown| shown.backend, *backend) {
                 Ok(at) => health[at] = shown,

@@ -32,8 +32,8 @@ pub struct Visit<'a> {
     pub throttle: &'a throttle::Settings,
     /// What may be used of the store together with others, where it bills.
     pub budget: &'a Budget,
-    /// What earlier runs saw of the indexes.
-    pub earlier: &'a [Earlier],
+    /// What the newest run before this one saw of the indexes.
+    pub earlier: Option<&'a Earlier>,
     /// Asked between steps, and while something long goes on.
     pub stop: &'a Stop,
     /// Kept up to date for whoever watches: in pages of PostgreSQL, in items of DynamoDB.

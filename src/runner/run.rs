@@ -405,7 +405,8 @@ fn log(run: &Run) {
     let outcome = outcome.map_or("running", Outcome::name);
     let what = match &report.backups {
         Some(backups) => backups.set.as_ref().map(|set| format!(": {set}")).unwrap_or_default(),
-        None if report.health.is_some() => format!(": {} findings", report.remaining()),
+        None if report.health.as_ref().is_some_and(|seen| seen.looked) => format!(": {} findings", report.remaining()),
+        None if report.health.is_some() => String::new(),
         None => format!(": {} rows deleted", report.deleted),
     };
     macro_rules! line {

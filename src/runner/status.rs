@@ -137,9 +137,6 @@ pub struct HealthStatus {
     pub backend: BackendKind,
     /// When the run ended that looked.
     pub looked_at: DateTime<Utc>,
-    /// When the last one ended that read whole tables and indexes, whose findings of what only that shows are among
-    /// these.
-    pub looked_deep_at: Option<DateTime<Utc>>,
     /// What it has found.
     pub findings: Vec<Defect>,
     /// What it has seen and repaired.

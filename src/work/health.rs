@@ -1,5 +1,6 @@
 //! What a run saw of tables and indexes, and what it repaired; what is wrong with them are the report's defects.
 
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 /// What a run saw of the tables and indexes of a deployment.
@@ -17,8 +18,13 @@ pub struct Health {
     /// The checks that could not be made, wholly or of some tables: that they have found nothing says nothing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unseen: Vec<String>,
+    /// Whether the look came to its end. If not there are no figures, and that nothing was found says nothing.
+    pub looked: bool,
     /// Whether what needs reading whole tables and indexes was looked at as well.
     pub deep: bool,
+    /// When that was last done, now or by an earlier run, whose findings are among these; none if it never was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deep_at: Option<DateTime<Utc>>,
     /// Seconds that looking took.
     pub seconds: f64,
 }
@@ -43,6 +49,18 @@ pub struct IndexFigures {
     /// does not count, or not all of them tell.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scans: Option<u64>,
+    /// What was last counted, if an earlier run has counted the same; or if nobody can tell now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steady: Option<Steady>,
+}
+
+/// How often an index was used, and that every count said so for some time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Steady {
+    /// How often.
+    pub scans: u64,
+    /// The first of these counts.
+    pub since: DateTime<Utc>,
 }
 
 /// What became of one repair.

@@ -16,7 +16,7 @@ pub use backups::{Backups, Drilled, Pruning};
 pub use defect::{Defect, Severity};
 pub use diffs::{Diffs, LeftAlone, LostDiffs};
 pub use findings::{Finding, Findings};
-pub use health::{Health, IndexFigures, RepairOutcome, Repaired};
+pub use health::{Health, IndexFigures, RepairOutcome, Repaired, Steady};
 pub use progress::{Position, Progress, Rest};
 pub use report::{Limits, Report};
 pub use run::{Outcome, Run, Trigger};

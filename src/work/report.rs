@@ -73,6 +73,11 @@ impl Report {
         self.findings.as_ref().map_or(0, Findings::total)
             + self.defects.iter().filter(|defect| defect.acknowledged.is_none()).count() as u64
     }
+
+    /// Whether nothing was found, and everything that was to be looked at was.
+    pub fn is_clean(&self) -> bool {
+        self.remaining() == 0 && self.health.as_ref().is_none_or(|seen| seen.unseen.is_empty())
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for a reference")]

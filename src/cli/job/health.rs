@@ -28,7 +28,10 @@ pub(super) fn summary(run: &Run, health: &Health) -> String {
 
 /// What was seen, repaired and found.
 pub(super) fn seen(report: &Report, health: &Health) -> String {
-    let mut text = format!("\n{}", indexes(&health.indexes));
+    let mut text = String::new();
+    if health.looked {
+        text.push_str(&format!("\n{}", indexes(&health.indexes)));
+    }
     if !health.repairs.is_empty() {
         text.push('\n');
         text.push_str(&table(["repair", "", "", ""], health.repairs.iter().map(repaired)));
@@ -49,13 +52,32 @@ pub(super) fn seen(report: &Report, health: &Health) -> String {
         let (object, why) = (object.as_deref().unwrap_or_default(), acknowledged.as_deref().unwrap_or_default());
         text.push_str(&format!("\nacknowledged: {kind} {object}: {why}\n"));
     }
-    let count = report.remaining();
-    text.push_str(&match count {
-        0 => "\nNothing was found.\n".to_owned(),
-        1 => "\nThere is one finding.\n".to_owned(),
-        _ => format!("\nThere are {count} findings.\n"),
-    });
+    if let Some(at) = health.deep_at.filter(|_| health.looked && !health.deep) {
+        let at = at.format("%Y-%m-%dT%H:%M:%SZ");
+        text.push_str(&format!(
+            "\nWhat only a deep look shows is as it was at {at}: `index check --deep` looks again.\n"
+        ));
+    }
+    if health.looked {
+        text.push_str(&count(report, health));
+    }
     text
+}
+
+fn count(report: &Report, health: &Health) -> String {
+    let found = match report.remaining() {
+        0 if health.unseen.is_empty() => return "\nNothing was found.\n".to_owned(),
+        0 => "Nothing was found".to_owned(),
+        1 => "There is one finding".to_owned(),
+        count => format!("There are {count} findings"),
+    };
+    if health.unseen.is_empty() {
+        return format!("\n{found}.\n");
+    }
+    format!(
+        "\n{found}, and not everything was looked at: the notes say why {} may have more.\n",
+        health.unseen.join(", ")
+    )
 }
 
 fn indexes(figures: &[IndexFigures]) -> String {

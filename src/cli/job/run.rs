@@ -21,7 +21,7 @@ use crate::work::{Defect, Outcome, Progress, Report, Run, Stop, StopReason};
 pub(in crate::cli) async fn preview(job: &Arc<dyn Job>, config: &Config, output: &Output) -> anyhow::Result<u8> {
     let runner = Parts::connected(config).await?.runner(job.backend())?;
     let report = job.preview(&*runner.store).await?;
-    let more = report.more || report.remaining() > 0;
+    let more = report.more || !report.is_clean();
     let remarks = findings::text(&report) + &defects(&report);
     output.either(
         &json!({ "job": job.name(), "backend": job.backend(), "dry_run": true, "report": report }),
@@ -59,7 +59,7 @@ pub(in crate::cli) async fn run_now(job: &Arc<dyn Job>, config: &Config, output:
 /// What the end of a run is for a script.
 pub(in crate::cli) fn code(run: &Run) -> u8 {
     match run.outcome {
-        Some(Outcome::Succeeded) if run.report.remaining() == 0 => DONE,
+        Some(Outcome::Succeeded) if run.report.is_clean() => DONE,
         Some(Outcome::Succeeded | Outcome::Partial) => REMAINS,
         _ => FAILED,
     }

@@ -8,8 +8,8 @@ use crate::health::{Examined, Finding, Visit};
 use crate::metrics::Check;
 use crate::model::layout::postgresql_key;
 use crate::model::{Table, expected};
-use crate::storage::Result;
 use crate::storage::postgres::{Catalog, Extensions, IndexFacts, IndexRead, LongKeys, Postgres, qualified};
+use crate::storage::{Error, ErrorKind, Result};
 
 /// A key may have 2,704 bytes in pages of 8 KiB, a third of a page (`BTMaxItemSize`); from four fifths of that on it
 /// comes close.
@@ -32,10 +32,10 @@ pub(super) async fn look(
     visit.progress.expect(of_tables + of_indexes * readings);
     match &extensions.content {
         Some(schema) => contents(store, visit, schema, catalog, examined).await?,
-        None => examined.notes.push(
+        None => examined.leave_out(
+            [Check::IndexCorrupt],
             "nobody has looked whether indexes hold what they must: CREATE EXTENSION amcheck, and GRANT EXECUTE ON FUNCTION \
-             bt_index_check(regclass, boolean) to our role"
-                .to_owned(),
+             bt_index_check(regclass, boolean) to our role",
         ),
     }
     match &extensions.density {
@@ -50,10 +50,11 @@ pub(super) async fn look(
         let Some(facts) = catalog.table(table.name()) else { continue };
         for keys in keys(table, position) {
             let extent = (CLOSE, facts.bytes / block, catalog.database.version);
-            let Some(long) = store.long_keys(table, &keys, extent, visit.stop, visit.progress).await? else {
-                return Ok(());
-            };
-            examined.findings.extend(long_keys(table, &keys, long));
+            match store.long_keys(table, &keys, extent, visit.stop, visit.progress).await {
+                Ok(Some(long)) => examined.findings.extend(long_keys(table, &keys, long)),
+                Ok(None) => return Ok(()),
+                Err(error) => unread(examined, Check::KeySize, &format!("the table {table}"), error)?,
+            }
         }
     }
     Ok(())
@@ -83,11 +84,16 @@ async fn contents(
     let block = u64::from(catalog.database.block.max(1));
     for index in usable(catalog) {
         let begun = Instant::now();
-        let found = store.content(extension, index, visit.stop).await?;
+        let found = store.content(extension, index, visit.stop).await;
         visit.progress.add(index.bytes / block);
-        if found == IndexRead::Stopped {
-            return Ok(());
-        }
+        let found = match found {
+            Ok(IndexRead::Stopped) => return Ok(()),
+            Ok(found) => found,
+            Err(error) => {
+                unread(examined, Check::IndexCorrupt, &format!("the index {}", index.name), error)?;
+                continue;
+            }
+        };
         if let IndexRead::Done(Err(why)) = found {
             let what = format!("the index {} on {} does not hold what it must: {why}", index.name, index.table);
             let remedy = format!(
@@ -113,12 +119,16 @@ async fn densities(
     let block = u64::from(catalog.database.block.max(1));
     for index in usable(catalog) {
         let begun = Instant::now();
-        let read = store.density(extension, index, visit.stop).await?;
+        let read = store.density(extension, index, visit.stop).await;
         visit.progress.add(index.bytes / block);
         let density = match read {
-            IndexRead::Done(density) => density,
-            IndexRead::Gone => continue,
-            IndexRead::Stopped => return Ok(()),
+            Ok(IndexRead::Done(density)) => density,
+            Ok(IndexRead::Gone) => continue,
+            Ok(IndexRead::Stopped) => return Ok(()),
+            Err(error) => {
+                unread(examined, Check::IndexBloat, &format!("the index {}", index.name), error)?;
+                continue;
+            }
         };
         let exact = bloat::exact(index, &density, catalog.database.block);
         let figure =
@@ -129,6 +139,16 @@ async fn densities(
         examined.findings.extend(bloat::finding(&catalog.schema, index, &exact, visit.criteria, true));
         visit.stop.sleep(begun.elapsed()).await;
     }
+    Ok(())
+}
+
+/// That something cannot be read, as others can: it is damaged, locked for long, or nothing for our role. Without a
+/// server nothing can.
+pub(super) fn unread(examined: &mut Examined, check: Check, what: &str, error: Error) -> Result<()> {
+    if error.kind == ErrorKind::Unavailable {
+        return Err(error);
+    }
+    examined.leave_out([check], format!("{what} could not be read: {}", error.chain()));
     Ok(())
 }
 

@@ -13,11 +13,29 @@ use std::time::{Duration, Instant};
 
 pub(super) use self::repair::{recover, repair};
 use super::{Examined, Finding, Visit};
+use crate::metrics::Check;
 use crate::model::{clock, expected, schema as revisions};
 use crate::storage::Result;
 use crate::storage::postgres::{Catalog, Extensions, IndexFacts, IndexRead, Postgres};
 use crate::throttle::Reason;
 use crate::work::IndexFigures;
+
+/// What follows from the revision of the schema.
+const OF_REVISION: [Check; 13] = [
+    Check::TableMissing,
+    Check::ColumnMissing,
+    Check::ColumnDifferent,
+    Check::ColumnExtra,
+    Check::KeyDifferent,
+    Check::ForeignKeyDifferent,
+    Check::IndexMissing,
+    Check::IndexDifferent,
+    Check::IndexInvalid,
+    Check::IndexLeftover,
+    Check::IndexDuplicate,
+    Check::IndexCovered,
+    Check::IndexExtra,
+];
 
 /// Between two looks at dead rows.
 const LOOKING: Duration = Duration::from_secs(2);
@@ -39,10 +57,13 @@ pub(super) async fn examine(store: &Postgres, visit: Visit<'_>) -> Result<Examin
             examined.findings.extend(schema::compare(&catalog, position));
             examined.findings.extend(indexes::compare(&catalog, position));
         }
-        None => examined.notes.push(format!(
-            "nobody knows what the schema {} must have at its revision: tables and indexes were not compared",
-            catalog.schema
-        )),
+        None => examined.leave_out(
+            OF_REVISION,
+            format!(
+                "nobody knows what the schema {} must have at its revision: tables and indexes were not compared",
+                catalog.schema
+            ),
+        ),
     }
     examined.notes.extend(vitals::loses_rows(catalog.database.version).map(str::to_owned));
     let position = known.unwrap_or(expected::NEWEST);
@@ -51,7 +72,8 @@ pub(super) async fn examine(store: &Postgres, visit: Visit<'_>) -> Result<Examin
     let on_replicas = used_on_replicas(store, visit, &catalog, &mut examined.notes).await;
     examined.indexes = figures(&catalog, position, on_replicas.as_ref());
     let before = clock::now() - visit.criteria.unused_after;
-    examined.findings.extend(usage::unused(&catalog, position, &examined.indexes, visit.earlier, before));
+    usage::count(&mut examined.indexes, visit.earlier, catalog.database.statistics_since);
+    examined.findings.extend(usage::unused(&catalog, position, &examined.indexes, before));
     let extensions = store.extensions().await?;
     if visit.criteria.deep {
         deep::look(store, visit, &catalog, &extensions, position, &mut examined).await?;
@@ -141,6 +163,7 @@ fn figures(catalog: &Catalog, position: usize, on_replicas: Option<&BTreeMap<Str
         bytes: index.bytes,
         bloat: bloat(index),
         scans: on_replicas.map(|used| index.scans + used.get(&index.name).copied().unwrap_or_default()),
+        steady: None,
     });
     figures.collect()
 }
@@ -161,12 +184,14 @@ async fn bloated(
         }
         let (mut told, mut is_exact) = (estimate, false);
         if let Some(extension) = &extensions.density {
-            let density = match store.density(extension, index, visit.stop).await? {
-                IndexRead::Done(density) => density,
-                IndexRead::Gone => continue,
-                IndexRead::Stopped => return Ok(()),
-            };
-            (told, is_exact) = (bloat::exact(index, &density, catalog.database.block), true);
+            match store.density(extension, index, visit.stop).await {
+                Ok(IndexRead::Done(density)) => {
+                    (told, is_exact) = (bloat::exact(index, &density, catalog.database.block), true);
+                }
+                Ok(IndexRead::Gone) => continue,
+                Ok(IndexRead::Stopped) => return Ok(()),
+                Err(error) => deep::unread(examined, Check::IndexBloat, &format!("the index {}", index.name), error)?,
+            }
         }
         examined.findings.extend(bloat::finding(&catalog.schema, index, &told, visit.criteria, is_exact));
     }

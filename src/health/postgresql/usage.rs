@@ -6,30 +6,33 @@ use super::indexes;
 use crate::health::{Earlier, Finding};
 use crate::metrics::Check;
 use crate::storage::postgres::{Catalog, IndexFacts, qualified};
-use crate::work::IndexFigures;
+use crate::work::{IndexFigures, Steady};
+
+/// Notes for how long each index was used no more. What a server counts begins with every reset, and an index may be new:
+/// so an earlier run must have seen the same number, and nothing was reset since. After a crash counting begins at nothing,
+/// without a word of it: so every run from that one on must have seen the same. One that could not count says nothing.
+pub(super) fn count(figures: &mut [IndexFigures], earlier: Option<&Earlier>, reset: Option<DateTime<Utc>>) {
+    let Some(earlier) = earlier.filter(|earlier| reset.is_none_or(|reset| reset <= earlier.at)) else { return };
+    for figure in figures {
+        let seen = earlier.indexes.iter().find(|seen| seen.index == figure.index && seen.table == figure.table);
+        let first = |seen: &IndexFigures| Some(Steady { scans: seen.scans?, since: earlier.at });
+        let before = seen.and_then(|seen| seen.steady.or_else(|| first(seen)));
+        figure.steady = before.filter(|before| figure.scans.is_none_or(|now| now == before.scans));
+    }
+}
 
 /// Indexes that nobody has used for as long as it takes. Those that must be there, or stand in for one that must, are none
-/// of them: an application that does not need one has it all the same. What a server counts begins with every reset, and an index
-/// may be new: so an earlier run must have seen the same number, as long ago as that, and nothing was reset since. After a
-/// crash counting begins at nothing, without a word of it: so every run from that one on must have seen the same number.
+/// of them: an application that does not need one has it all the same.
 pub(super) fn unused(
     catalog: &Catalog,
     position: usize,
     figures: &[IndexFigures],
-    earlier: &[Earlier],
     before: DateTime<Utc>,
 ) -> Vec<Finding> {
-    let reset = catalog.database.statistics_since;
-    let seen: Vec<_> = earlier.iter().filter(|seen| reset.is_none_or(|reset| reset <= seen.at)).collect();
     let is_unused = |index: &&IndexFacts| {
-        let counted = |figures: &[IndexFigures]| {
-            let known = figures.iter().find(|figure| figure.index == index.name && figure.table == index.table);
-            known.and_then(|figure| figure.scans)
-        };
-        let Some(now) = counted(figures) else { return false };
-        let then = seen.iter().filter_map(|seen| Some((seen.at, counted(&seen.indexes)?)));
-        let Some(since) = then.clone().map(|(at, _)| at).filter(|at| *at <= before).max() else { return false };
-        then.filter(|(at, _)| *at >= since).all(|(_, scans)| scans == now)
+        let figure = figures.iter().find(|figure| figure.index == index.name && figure.table == index.table);
+        figure
+            .is_some_and(|figure| figure.scans.is_some() && figure.steady.is_some_and(|steady| steady.since <= before))
     };
     let is_free = |index: &&IndexFacts| {
         let is_bound = index.is_unique || index.is_constraint || index.is_replica_identity;
@@ -63,8 +66,7 @@ mod tests {
     const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
     fn figures(scans: Option<u64>) -> Vec<IndexFigures> {
-        let (table, index) = ("actors".to_owned(), "mine".to_owned());
-        vec![IndexFigures { table, index, known_as: None, bytes: 0, bloat: None, scans }]
+        vec![IndexFigures { table: mine().table, index: mine().name, scans, ..IndexFigures::default() }]
     }
 
     /// An index of the application.
@@ -73,17 +75,22 @@ mod tests {
         IndexFacts { table, name, is_valid, ..IndexFacts::default() }
     }
 
-    /// Whether the index is told as unused for thirty days, after daily runs of which the last one is today's.
-    fn is_unused(index: IndexFacts, counts: &[Option<u64>]) -> bool {
+    /// Whether the index is told as unused for thirty days by the last of daily runs, between two of which the
+    /// statistics may have been reset.
+    fn is_unused_after(index: IndexFacts, counts: &[Option<u64>], reset: Option<DateTime<Utc>>) -> bool {
         let catalog = Catalog { indexes: vec![index], ..Catalog::default() };
-        let now = DateTime::UNIX_EPOCH + DAY * 365;
-        let (today, earlier) = counts.split_last().expect("a run");
-        let seen = |(days, scans): (usize, &Option<u64>)| Earlier {
-            at: now - DAY * (days + 1) as u32,
-            indexes: figures(*scans),
-        };
-        let earlier: Vec<_> = earlier.iter().rev().enumerate().map(seen).collect();
-        !unused(&catalog, expected::NEWEST, &figures(*today), &earlier, now - DAY * 30).is_empty()
+        let (mut at, mut earlier) = (DateTime::UNIX_EPOCH, None);
+        for scans in counts {
+            at += DAY;
+            let mut seen = figures(*scans);
+            count(&mut seen, earlier.as_ref(), reset.filter(|reset| *reset <= at));
+            earlier = Some(Earlier { at, indexes: seen });
+        }
+        !unused(&catalog, expected::NEWEST, &earlier.expect("a run").indexes, at - DAY * 30).is_empty()
+    }
+
+    fn is_unused(index: IndexFacts, counts: &[Option<u64>]) -> bool {
+        is_unused_after(index, counts, None)
     }
 
     #[test]
@@ -97,8 +104,12 @@ mod tests {
         let used_before: Vec<u64> = (0..9).chain([9; 31]).collect();
         assert!(runs(&used_before));
         // Runs that could not ask every replica say nothing.
-        let with_gaps: Vec<_> = (0..40).map(|day| (day % 3 == 0).then_some(7)).collect();
-        assert!(is_unused(mine(), &with_gaps));
+        let with_gaps: Vec<_> = (0..41).map(|day| (day % 3 == 0).then_some(7)).collect();
+        assert!(!is_unused(mine(), &with_gaps), "the last one does not know");
+        assert!(is_unused(mine(), &with_gaps[..40]));
+        let reset = DateTime::UNIX_EPOCH + DAY * 20;
+        assert!(!is_unused_after(mine(), &[Some(0); 40], Some(reset)), "what was before a reset says nothing");
+        assert!(is_unused_after(mine(), &[Some(0); 60], Some(reset)));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use super::super::words;
 use super::{Mark, nothing, prose};
 use crate::runner::HealthStatus;
-use crate::work::{Defect, IndexFigures, Severity};
+use crate::work::{Defect, Health, IndexFigures, RepairOutcome, Repaired, Severity};
 
 /// So many findings are shown of a backend; the API has all.
 const SHOWN: usize = 20;
@@ -27,12 +27,15 @@ fn card(shown: &HealthStatus, now: DateTime<Utc>) -> Markup {
     let (known, found): (Vec<_>, Vec<_>) = shown.findings.iter().partition(|finding| finding.acknowledged.is_some());
     html! {
         article {
-            h3 { (shown.backend) " " (state(&found).text()) }
+            h3 { (shown.backend) " " (state(&found, &shown.health).text()) }
             @if !found.is_empty() {
                 ul.findings {
                     @for finding in found.iter().take(SHOWN) { (line(finding)) }
                     @if found.len() > SHOWN { li { "and " (found.len() - SHOWN) " more: `index check` shows all" } }
                 }
+            }
+            @if !shown.health.repairs.is_empty() {
+                ul.findings { @for repaired in shown.health.repairs.iter().take(SHOWN) { (repair(repaired)) } }
             }
             (figures(&shown.health.indexes))
             @for note in &shown.health.notes { small { (prose(note)) } }
@@ -41,8 +44,8 @@ fn card(shown: &HealthStatus, now: DateTime<Utc>) -> Markup {
             }
             small {
                 "looked at " (words::ago(shown.looked_at, now))
-                @if let Some(deep) = shown.looked_deep_at {
-                    @if deep == shown.looked_at { ", deep" } @else { ", deep " (words::ago(deep, now)) }
+                @if shown.health.deep { ", deep" } @else if let Some(deep) = shown.health.deep_at {
+                    ", deep " (words::ago(deep, now)) ", whose findings stay until the next deep look"
                 }
             }
         }
@@ -50,10 +53,11 @@ fn card(shown: &HealthStatus, now: DateTime<Utc>) -> Markup {
 }
 
 /// How they are, in a word.
-fn state(found: &[&Defect]) -> Mark {
+fn state(found: &[&Defect], health: &Health) -> Mark {
     match found.iter().map(|finding| finding.severity).find(|severity| *severity == Severity::Critical) {
         Some(_) => Mark::bad("critical findings"),
-        None if found.is_empty() => Mark::good("well"),
+        None if found.is_empty() && health.unseen.is_empty() => Mark::good("well"),
+        None if found.is_empty() => Mark::fair("not all was looked at"),
         None => Mark::fair("findings"),
     }
 }
@@ -68,6 +72,23 @@ fn line(finding: &Defect) -> Markup {
             (mark.text()) " " (title(finding))
             small { (prose(&finding.what)) }
             small { "What to do: " (prose(&finding.remedy)) }
+        }
+    }
+}
+
+/// What became of a repair: the finding is gone, or this is why it is not.
+fn repair(repaired: &Repaired) -> Markup {
+    let mark = match repaired.outcome {
+        RepairOutcome::Done => Mark::good("repaired"),
+        RepairOutcome::GoingOn => Mark::fair("repair going on"),
+        RepairOutcome::PutOff => Mark::fair("repair put off"),
+        RepairOutcome::Failed => Mark::bad("repair failed"),
+        RepairOutcome::CleanedUp => Mark::fair("repair cleaned up"),
+    };
+    html! {
+        li {
+            (mark.text()) " " code { (repaired.kind) " " (repaired.object) }
+            small { (prose(&repaired.what)) }
         }
     }
 }

@@ -7,7 +7,9 @@ use crate::backup::{Counts, Damage, DrillResult, Finder, Form, Kind, Ledger, Lev
 use crate::model::BackendKind;
 use crate::runner::{BackendStatus, BackupStatus, HealthStatus, JobStatus, Status};
 use crate::storage::{Backlog, Paused};
-use crate::work::{Defect, Health, IndexFigures, Outcome, Progress, Report, Run, Severity, Trigger};
+use crate::work::{
+    Defect, Health, IndexFigures, Outcome, Progress, RepairOutcome, Repaired, Report, Run, Severity, Trigger,
+};
 
 const HOSTILE: &str = "\"'><script>alert(1)</script>&amp;`<b>`";
 
@@ -87,12 +89,22 @@ fn health() -> HealthStatus {
     HealthStatus {
         backend: BackendKind::Postgresql,
         looked_at: now() - chrono::Duration::hours(2),
-        looked_deep_at: Some(now() - chrono::Duration::days(3)),
         findings,
         health: Health {
             indexes: vec![figure(Some(0.4)), figure(None), figure(Some(0.62))],
             notes: vec![HOSTILE.to_owned()],
-            deep: true,
+            repairs: vec![Repaired {
+                kind: HOSTILE.to_owned(),
+                object: HOSTILE.to_owned(),
+                outcome: RepairOutcome::PutOff,
+                what: HOSTILE.to_owned(),
+                bytes_before: None,
+                bytes_expected: None,
+                bytes_after: None,
+                seconds: 0.5,
+            }],
+            looked: true,
+            deep_at: Some(now() - chrono::Duration::days(3)),
             ..Health::default()
         },
     }

@@ -23,8 +23,8 @@ const PATIENCE: u64 = 2 * 60 * 60 * 1000;
 /// A table is read in pieces of so many pages, with rests between them that are as long as the readings.
 const PIECE: u64 = 8192;
 
-/// `data_corrupted` and `index_corrupted`.
-const CORRUPTED: &[&str] = &["XX001", "XX002"];
+/// `data_corrupted` and `index_corrupted`, `io_error` and `undefined_file`.
+const CORRUPTED: &[&str] = &["XX001", "XX002", "58030", "58P01"];
 
 /// The schemas of the extensions that look into indexes; none where they are not, or not for us.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

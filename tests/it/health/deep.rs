@@ -99,6 +99,32 @@ async fn an_index_whose_content_is_damaged_is_found() {
     assert_eq!(kinds(&look(&*store, deep()).await), []);
 }
 
+/// A page that the server itself takes for none: whatever reads the index fails, and nothing else does.
+#[tokio::test]
+async fn a_page_that_cannot_be_read_costs_no_other_finding() {
+    let mut server = Private::start(&[("fsync", "off")], &[]).await;
+    let fill = "INSERT INTO actors SELECT n::text, md5(n::text), '' FROM generate_series(1, 5000) AS n";
+    execute(&server, &format!("CREATE EXTENSION amcheck; CREATE EXTENSION pgstattuple; {fill}; CHECKPOINT")).await;
+    execute(&server, "DROP INDEX idx_trusts_secret").await;
+    let path: String =
+        sqlx::query_scalar("SELECT pg_relation_filepath('ix_actors_creator')").fetch_one(server.pool()).await.unwrap();
+    let path = server.cluster().data_dir().join(path);
+    server.stop().await;
+    let file = std::fs::OpenOptions::new().write(true).open(path).expect("the index");
+    file.write_all_at(&[0xff; 64], 3 * 8192).expect("the head of a page");
+    server.start_again().await;
+    let store = store::open(store::settings_of(server.cluster().host(), server.cluster().port(), "postgres"));
+    let report = look(&*store, deep()).await;
+    let found = [("index_missing", "idx_trusts_secret"), ("index_corrupt", "ix_actors_creator")];
+    assert_eq!(kinds(&report), found.map(|(kind, object)| (kind.to_owned(), object.to_owned())), "{report:#?}");
+    let health = report.health.expect("figures");
+    assert_eq!(health.unseen, ["index_bloat"]);
+    assert!(
+        health.notes.iter().any(|note| note.contains("the index ix_actors_creator could not be read")),
+        "{health:?}"
+    );
+}
+
 /// A look takes hours, and meanwhile others drop indexes or build them anew.
 #[tokio::test]
 async fn an_index_that_is_gone_meanwhile_is_passed_over() {

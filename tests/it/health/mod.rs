@@ -14,5 +14,6 @@ mod repair_settling;
 mod scene;
 mod schema;
 mod shown;
+mod unseen;
 mod usage;
 mod vitals;

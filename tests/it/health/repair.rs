@@ -53,7 +53,7 @@ impl Scene {
             limits: &self.limits,
             throttle: &self.throttle,
             budget: &self.budget,
-            earlier: &[],
+            earlier: None,
             stop: &self.stop,
             progress: &self.progress,
             run: None,

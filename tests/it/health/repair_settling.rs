@@ -57,6 +57,13 @@ async fn who_finds_no_way_past_a_pooler_leaves_what_is_open_and_looks() {
     let db = TestDb::repairing().await;
     let whole = seen(db.pool()).await;
     cut_off_at_both_ends(&db).await;
+    // Whoever should be there is not.
+    let nowhere = "[storage.postgresql.direct]\nport = 1\n";
+    let run = Maintd::on(&db).config(nowhere).run(&["index", "check", "--json"]);
+    assert_eq!((run.code, told(&run.json()).1), (2, vec!["index_leftover".to_owned()]), "{run:?}");
+    assert!(run.stdout.contains("repairs that were cut short are as they were"), "{run:?}");
+    assert_eq!(open(db.pool()).await, 1);
+
     let pooler = Pooler::start(&db, 4);
     let maintd = || Maintd::at(db.host(), pooler.port, db.name());
     let run = maintd().run(&["index", "check", "--repair", "--json"]);

@@ -51,7 +51,7 @@ impl Visitor {
 
     fn visit(&self) -> Visit<'_> {
         let Self { criteria, limits, throttle, budget, stop, progress } = self;
-        Visit { criteria, limits, throttle, budget, earlier: &[], stop, progress, run: None }
+        Visit { criteria, limits, throttle, budget, earlier: None, stop, progress, run: None }
     }
 
     async fn look(&self, store: &dyn Store) -> Examined {
