@@ -103,9 +103,13 @@ fn ended(run: &Run, now: DateTime<Utc>) -> Markup {
     html! {
         (Mark::of(run.outcome).text())
         @if let Some(seconds) = run.seconds() { " " span.whole { (word) (words::elapsed(seconds)) } }
-        @if let Some(backups) = &run.report.backups { (backups::run(backups)) } @else if let Some(seen) = &run.report.health {
+        @if let Some(backups) = &run.report.backups {
+            (backups::run(backups))
+        } @else if let Some(seen) = &run.report.health {
+            @if seen.looked {
                 small { (words::number(seen.indexes.len() as u64)) " indexes, " (words::number(run.report.remaining())) " findings" }
-            } @else {
+            }
+        } @else {
             small { (words::number(run.report.deleted)) " deleted" @if run.report.more { ", more to do" } }
         }
         @if let Some(at) = run.finished_at { small { (words::ago(at, now)) } }
