@@ -265,7 +265,38 @@ pub(super) fn finding(
         if is_exact { "" } else { ", by an estimate that nobody could confirm as pgstattuple is missing" }
     );
     let remedy = format!("`index check --repair`, or REINDEX INDEX CONCURRENTLY {}", qualified(schema, &index.name));
-    let (name, expected) = (index.name.clone(), Some(estimate.bytes));
+    // Whoever sees to it that there is space for it must not rely on an estimate.
+    let (name, expected) = (index.name.clone(), is_exact.then_some(estimate.bytes));
     let cure = Cure::RebuildIndex { table, index: name, oid: index.oid, bytes: index.bytes, expected };
     Some(Finding::new(Check::IndexBloat, index.name.clone(), what, remedy).with_cure(cure))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const MEBIBYTE: u64 = 1 << 20;
+
+    /// An index on creators with so many bytes.
+    fn index(bytes: u64) -> IndexFacts {
+        let (table, name, method) = ("actors".to_owned(), "ix_actors_creator".to_owned(), "btree".to_owned());
+        IndexFacts { table, name, method, bytes, is_valid: true, ..IndexFacts::default() }
+    }
+
+    #[test]
+    fn only_what_was_measured_is_relied_upon_by_a_repair() {
+        let (bloat_percent, bloat_bytes, unused_after) = (50, MEBIBYTE, Duration::ZERO);
+        let wanted = [].into();
+        let criteria =
+            Criteria { deep: false, bloat_percent, bloat_bytes, unused_after, replicas: Vec::new(), sample: 1, wanted };
+        let told = Estimate { bytes: MEBIBYTE, bloat: 0.9 };
+        let expected = |is_exact| match finding("public", &index(10 * MEBIBYTE), &told, &criteria, is_exact)?.cure? {
+            Cure::RebuildIndex { bytes, expected, .. } => Some((bytes, expected)),
+            _ => None,
+        };
+        assert_eq!(expected(true), Some((10 * MEBIBYTE, Some(MEBIBYTE))));
+        assert_eq!(expected(false), Some((10 * MEBIBYTE, None)));
+    }
 }

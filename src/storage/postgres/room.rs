@@ -28,6 +28,8 @@ pub struct Room {
     pub page: u64,
     /// The index on it with the wanted name, and its bytes.
     pub index: Option<(u32, u64)>,
+    /// Whether that is in use: one that is not may hold nothing yet, however large its table is.
+    pub is_valid: bool,
     /// Whatever has that name in the schema.
     pub taken: Option<u32>,
     /// Every index on the table.
@@ -103,12 +105,14 @@ fn read(row: &PgRow, nearness: Nearness) -> Result<Room, sqlx::Error> {
     let seconds = |name: &str| bytes(name).map(Duration::from_secs);
     let (age, prepared_age) = (seconds("age")?, seconds("prepared_age")?);
     let index_bytes = bytes("index_bytes")?;
+    let is_valid: Option<bool> = row.try_get("is_valid")?;
     Ok(Room {
         version: row.try_get("version")?,
         table: oid(row.try_get("table_oid")?),
         table_bytes: bytes("table_bytes")?,
         page: bytes("block")?.max(1),
         index: index.map(|index| (oid(index), index_bytes)),
+        is_valid: is_valid.unwrap_or_default(),
         taken: taken.map(oid),
         beside: beside.into_iter().map(oid).collect(),
         owner: (row.try_get("role")?, row.try_get("owner")?, row.try_get("is_owner")?),

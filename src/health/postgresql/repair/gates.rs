@@ -107,17 +107,18 @@ fn transactions(room: &Room, most: Duration) -> Option<String> {
     ))
 }
 
-/// An index that is made is not larger than its table's rows.
+/// An index that is made, or that was never built to its end, is not larger than its table's rows.
 fn bytes_of(plan: &Plan<'_>, room: &Room) -> u64 {
     match (plan.makes, room.index) {
-        (None, Some((_, bytes))) => plan.expected.unwrap_or(bytes),
+        (None, Some((_, bytes))) if room.is_valid => plan.measured.unwrap_or(bytes),
+        (None, Some((_, bytes))) => bytes.max(room.table_bytes),
         _ => room.table_bytes,
     }
 }
 
 fn space(plan: &Plan<'_>, room: &Room, limits: &RepairLimits, free: Option<u64>) -> Option<String> {
     let bytes = bytes_of(plan, room);
-    let most = if plan.makes.is_some() { " at most" } else { "" };
+    let most = if plan.makes.is_some() || !room.is_valid { " at most" } else { "" };
     match free {
         Some(free) => {
             let needed = bytes.saturating_mul(GROWTH).saturating_add(limits.keep_free);
@@ -183,6 +184,7 @@ mod tests {
             table_bytes,
             page: 8192,
             index: Some((2, index_bytes)),
+            is_valid: true,
             taken: Some(2),
             beside: vec![2],
             owner: ("maintd".to_owned(), "app".to_owned(), true),
@@ -197,7 +199,7 @@ mod tests {
 
     #[test]
     fn an_index_that_was_replaced_since_is_not_built_anew() {
-        let rebuilt = |oid| Plan { table: Table::Trusts, index: "ix", oid: Some(oid), makes: None, expected: None };
+        let rebuilt = |oid| Plan { table: Table::Trusts, index: "ix", oid: Some(oid), makes: None, measured: None };
         assert_eq!(presence(&room(0, 0), &rebuilt(2)), None);
         let why = presence(&room(0, 0), &rebuilt(3)).unwrap();
         assert!(why.contains("was looked at"), "{why}");
@@ -206,7 +208,7 @@ mod tests {
     #[test]
     fn statements_to_paste_hold_names_as_the_server_takes_them() {
         let index = &indexes(Table::Trusts, 7)[0];
-        let made = Plan { table: Table::Trusts, index: index.name, oid: None, makes: Some(index), expected: None };
+        let made = Plan { table: Table::Trusts, index: index.name, oid: None, makes: Some(index), measured: None };
         let (role, owner) = ("main-tainer".to_owned(), "My \"app\"".to_owned());
         let stranger = Room { owner: (role.clone(), owner.clone(), false), ..room(0, 0) };
         let why = privileges(&stranger, &made).unwrap();
@@ -221,7 +223,7 @@ mod tests {
 
     #[test]
     fn an_index_needs_twice_its_size_beside_what_is_to_stay_free() {
-        let rebuilt = |expected| Plan { table: Table::Trusts, index: "ix", oid: Some(2), makes: None, expected };
+        let rebuilt = |measured| Plan { table: Table::Trusts, index: "ix", oid: Some(2), makes: None, measured };
         let room = room(9 << 30, 400 << 20);
         assert_eq!(space(&rebuilt(None), &room, &limits(), Some(900 << 20)), None);
         let why = space(&rebuilt(None), &room, &limits(), Some((900 << 20) - 1)).unwrap();
@@ -231,13 +233,26 @@ mod tests {
 
     #[test]
     fn large_indexes_are_not_built_where_nobody_sees_the_space() {
-        let rebuilt = Plan { table: Table::Trusts, index: "ix", oid: Some(2), makes: None, expected: None };
+        let rebuilt = Plan { table: Table::Trusts, index: "ix", oid: Some(2), makes: None, measured: None };
         assert_eq!(space(&rebuilt, &room(9 << 30, 1 << 30), &limits(), None), None);
         let why = space(&rebuilt, &room(9 << 30, (1 << 30) + 1), &limits(), None).unwrap();
         assert!(why.contains("unseen_space"), "{why}");
         let index = &indexes(Table::Trusts, 7)[0];
-        let made = Plan { table: Table::Trusts, index: index.name, oid: None, makes: Some(index), expected: None };
+        let made = Plan { table: Table::Trusts, index: index.name, oid: None, makes: Some(index), measured: None };
         let why = space(&made, &room(9 << 30, 0), &limits(), None).unwrap();
         assert!(why.contains("9216.0 MiB at most"), "{why}");
+    }
+    #[test]
+    fn an_index_that_was_never_built_to_its_end_may_become_as_large_as_its_table() {
+        let rebuilt = Plan { table: Table::Trusts, index: "ix", oid: Some(2), makes: None, measured: None };
+        let room = Room { is_valid: false, ..room(9 << 30, 8192) };
+        let why = space(&rebuilt, &room, &limits(), None).unwrap();
+        assert!(why.contains("9216.0 MiB at most"), "{why}");
+        let why = space(&rebuilt, &room, &limits(), Some(18 << 30)).unwrap();
+        assert!(why.contains("keep_free"), "{why}");
+        assert_eq!(space(&rebuilt, &room, &limits(), Some(19 << 30)), None);
+        // What is left of one that was in use may be larger still.
+        let room = Room { index: Some((2, 10 << 30)), ..room };
+        assert!(space(&rebuilt, &room, &limits(), Some(19 << 30)).is_some());
     }
 }

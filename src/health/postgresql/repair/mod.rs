@@ -37,8 +37,8 @@ struct Plan<'a> {
     oid: Option<i64>,
     /// What it is to be, where it is missing.
     makes: Option<&'a Index>,
-    /// The bytes that it is expected to have then.
-    expected: Option<u64>,
+    /// The bytes that it will have then, where they were measured.
+    measured: Option<u64>,
 }
 
 /// What became of a repair.
@@ -109,10 +109,10 @@ pub(in crate::health) async fn repair(
     let begun = Instant::now();
     let (plan, bytes_before) = match cure {
         Cure::CreateIndex { table, index } => {
-            (Some(Plan { table: *table, index: index.name, oid: None, makes: Some(index), expected: None }), None)
+            (Some(Plan { table: *table, index: index.name, oid: None, makes: Some(index), measured: None }), None)
         }
         Cure::RebuildIndex { table, index, oid, bytes, expected } => {
-            (Some(Plan { table: *table, index, oid: Some(*oid), makes: None, expected: *expected }), Some(*bytes))
+            (Some(Plan { table: *table, index, oid: Some(*oid), makes: None, measured: *expected }), Some(*bytes))
         }
         Cure::CreateSecondaryIndex { .. } | Cure::EnableTimeToLive | Cure::PayPerRequest { .. } => (None, None),
     };
@@ -126,7 +126,7 @@ pub(in crate::health) async fn repair(
         outcome: told.outcome,
         what: told.what,
         bytes_before,
-        bytes_expected: plan.and_then(|plan| plan.expected),
+        bytes_expected: plan.and_then(|plan| plan.measured),
         bytes_after: told.bytes,
         seconds: begun.elapsed().as_secs_f64(),
     })

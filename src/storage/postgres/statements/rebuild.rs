@@ -94,6 +94,7 @@ pub(in crate::storage::postgres) const ROOM: &str = "/* watch_repair */ SELECT c
          (SELECT r.oid::bigint FROM pg_class r WHERE r.relnamespace = c.relnamespace AND r.relname = $2) AS taken, \
          ARRAY(SELECT i.indexrelid::bigint FROM pg_index i WHERE i.indrelid = c.oid) AS beside, \
          old.indexrelid::bigint AS index_oid, pg_relation_size(old.indexrelid) AS index_bytes, \
+         old.indisvalid AND old.indisready AND old.indislive AS is_valid, \
          CASE WHEN space.spcname <> 'pg_default' THEN pg_tablespace_location(space.oid) \
               WHEN pg_has_role('pg_read_all_settings', 'usage') THEN current_setting('data_directory') END AS directory, \
          extract(epoch FROM pg_postmaster_start_time())::bigint AS started, \
