@@ -201,6 +201,8 @@ pub struct IndexFacts {
     pub bytes: u64,
     /// Its entries, as last counted or estimated.
     pub rows: u64,
+    /// The pages that it had then.
+    pub pages: u64,
     /// Whether they ever were.
     pub is_counted: bool,
     /// How full its pages are made, in hundredths; none for the default.

@@ -215,6 +215,24 @@ async fn nothing_is_estimated_of_what_nobody_has_analysed() {
     assert_eq!(figure(&*store::store(&db), "ix_actors_creator").await.bloat, None);
 }
 
+/// What was loaded since nobody has counted, however little there was when somebody did.
+#[tokio::test]
+async fn what_was_loaded_since_the_last_count_is_no_bloat() {
+    let db = TestDb::new().await;
+    let store = store::store(&db);
+    let bloat = async || figure(&*store, "properties_pkey").await.bloat;
+    run(&db, "ALTER TABLE properties SET (autovacuum_enabled = false); ANALYZE properties").await;
+    run(&db, PROPERTIES).await;
+    assert_eq!(bloat().await, None, "it was empty when it was counted");
+    run(&db, "TRUNCATE properties; INSERT INTO properties VALUES ('a', 'b', 'c'); ANALYZE properties").await;
+    run(&db, PROPERTIES).await;
+    let of_one = bloat().await.expect("an estimate");
+    assert!(of_one < 0.1, "{of_one}");
+    run(&db, "ANALYZE properties").await;
+    let counted = bloat().await.expect("an estimate");
+    assert!(counted < 0.6, "{counted}");
+}
+
 /// Who analyses tables learns nothing of indexes for which there is no estimate at all.
 #[tokio::test]
 async fn only_what_could_be_estimated_is_told_as_unknown() {

@@ -93,7 +93,7 @@ pub(in crate::storage::postgres) const INDEXES: &str = "/* catalog */ SELECT to_
              AND l.pid IS DISTINCT FROM pg_backend_pid() \
              AND NOT EXISTS (SELECT FROM pg_stat_progress_vacuum v WHERE v.pid = l.pid) \
              AND NOT EXISTS (SELECT FROM pg_stat_progress_analyze v WHERE v.pid = l.pid)) AS may_be_built, \
-         pg_relation_size(i.indexrelid) AS bytes, greatest(x.reltuples, 0)::bigint AS rows, \
+         pg_relation_size(i.indexrelid) AS bytes, greatest(x.reltuples, 0)::bigint AS rows, greatest(x.relpages, 0) AS pages, \
          x.reltuples > 0 OR (x.reltuples = 0 AND current_setting('server_version_num')::int >= 140000) AS is_counted, \
          (SELECT option_value::int FROM pg_options_to_table(x.reloptions) WHERE option_name = 'fillfactor') AS fill_factor, \
          (SELECT option_value::boolean FROM pg_options_to_table(x.reloptions) \
