@@ -202,6 +202,39 @@ async fn an_index_that_somebody_builds_is_nobodys_business() {
     assert_eq!(found, [("index_invalid".to_owned(), "idx_trusts_secret".to_owned())]);
 }
 
+/// The first of those who wait for a row holds a lock on it, which is no lock on the table.
+#[tokio::test]
+async fn whoever_waits_for_a_row_builds_no_index() {
+    let db = TestDb::new().await;
+    let store = store::store(&db);
+    run(
+        &db,
+        "INSERT INTO actors VALUES ('a', 'b', 'c'); \
+         UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_actors_creator'::regclass",
+    )
+    .await;
+    let row = "SELECT FROM actors WHERE id = 'a' FOR UPDATE";
+    let mut holder = db.pool().begin().await.unwrap();
+    sqlx::query(row).execute(&mut *holder).await.unwrap();
+    let waits = || {
+        let pool = db.pool().clone();
+        tokio::spawn(async move { sqlx::query(row).execute(&pool).await.unwrap() })
+    };
+    let waiting = [waits(), waits()];
+    until(
+        &db,
+        "SELECT count(*) = 2 FROM pg_locks WHERE locktype = 'tuple' AND relation = 'actors'::regclass \
+         AND database = (SELECT oid FROM pg_database WHERE datname = current_database()) AND mode = 'AccessExclusiveLock'",
+    )
+    .await;
+    let found = kinds(&look(&*store, Settings::default()).await);
+    assert_eq!(found, [("index_invalid".to_owned(), "ix_actors_creator".to_owned())]);
+    holder.rollback().await.unwrap();
+    for waits in waiting {
+        waits.await.unwrap();
+    }
+}
+
 /// Waits until a question is answered with yes.
 async fn until(db: &TestDb, question: &'static str) {
     eventually(question, async || sqlx::query_scalar::<_, bool>(question).fetch_one(db.pool()).await.unwrap()).await;

@@ -72,7 +72,8 @@ pub(in crate::storage::postgres) const FOREIGN_KEYS: &str = "/* catalog */ SELEC
      WHERE definition IS NOT NULL";
 
 /// Their indexes. One that cannot be used may be one that somebody is building: whoever does holds a lock on its
-/// table for as long, which everybody can see. `VACUUM` and `ANALYZE` hold the same one, and build nothing. Before
+/// table for as long, which everybody can see; whoever waits for a row holds one on that row, by which nothing is
+/// built. `VACUUM` and `ANALYZE` hold the same one, and build nothing. Before
 /// version 14 one that was never counted has 0 entries, like one that is empty.
 pub(in crate::storage::postgres) const INDEXES: &str = "/* catalog */ SELECT to_jsonb(found)::text FROM ( \
      SELECT i.indexrelid::bigint AS oid, c.relname::text AS \"table\", x.relname::text AS name, m.amname::text AS method, \
@@ -87,7 +88,7 @@ pub(in crate::storage::postgres) const INDEXES: &str = "/* catalog */ SELECT to_
                  JOIN pg_attribute e ON e.attrelid = i.indexrelid AND e.attnum = n JOIN pg_type t ON t.oid = e.atttypid \
                  LEFT JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = number AND number <> 0 \
                  WHERE rules <> coalesce(a.attcollation, t.typcollation)) AS is_plain, \
-         EXISTS (SELECT FROM pg_locks l WHERE l.relation = i.indrelid AND l.granted \
+         EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'relation' AND l.relation = i.indrelid AND l.granted \
              AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database()) \
              AND l.mode IN ('ShareUpdateExclusiveLock', 'ShareLock', 'ShareRowExclusiveLock', 'AccessExclusiveLock') \
              AND l.pid IS DISTINCT FROM pg_backend_pid() \
