@@ -8,7 +8,7 @@ mod schema;
 mod usage;
 mod vitals;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 pub(super) use self::repair::{recover, repair};
@@ -125,9 +125,9 @@ async fn used_on_replicas(
     notes: &mut Vec<String>,
 ) -> Option<BTreeMap<String, u64>> {
     let mut used: BTreeMap<String, u64> = BTreeMap::new();
-    let mut seen = 0;
+    let (mut seen, mut asked) = (0, BTreeSet::new());
     for (host, port) in &visit.criteria.replicas {
-        match store.usage_on(host, *port).await {
+        match store.usage_on(host, *port, &mut asked).await {
             Ok(scans) => {
                 seen += 1;
                 for (index, scans) in scans {

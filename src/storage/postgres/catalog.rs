@@ -1,10 +1,11 @@
 //! What the server's catalogue and statistics say of the application's tables and indexes. Reads no page of either.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row};
 
 use super::connect::{Login, alone, within};
@@ -239,6 +240,24 @@ pub struct Values {
     pub lengths: Option<Vec<u32>>,
 }
 
+/// A server, told from others.
+#[derive(Debug)]
+struct Who {
+    is_standby: bool,
+    system_identifier: i64,
+    started: DateTime<Utc>,
+}
+
+impl Who {
+    fn read(row: &PgRow) -> Result<Self, sqlx::Error> {
+        Ok(Self {
+            is_standby: row.try_get("is_standby")?,
+            system_identifier: row.try_get("system_identifier")?,
+            started: row.try_get("started")?,
+        })
+    }
+}
+
 #[derive(Debug, Deserialize)]
 struct Used {
     name: String,
@@ -277,24 +296,40 @@ impl Postgres {
     }
 
     /// How often each index was used on a replica, by the index's name. It is asked like the server itself, at another
-    /// address.
+    /// address, and is then, as the one that was started at its time, among those that were asked.
     ///
     /// # Errors
     ///
-    /// When it does not answer, or is no replica.
-    pub async fn usage_on(&self, host: &str, port: u16) -> Result<BTreeMap<String, u64>> {
+    /// When it does not answer, is no replica of the server, or was asked already: an address may lead to another server
+    /// after a failover, and several to one.
+    pub async fn usage_on(
+        &self,
+        host: &str,
+        port: u16,
+        asked: &mut BTreeSet<DateTime<Utc>>,
+    ) -> Result<BTreeMap<String, u64>> {
         self.measured(CATALOG, async {
             let schema = self.place().await?.schema.clone();
+            let own = Who::read(&self.fetch_one(self.bounds, CATALOG, self.query(sql::WHO)).await?).op(CATALOG)?;
             let settings =
                 Settings { host: host.to_owned(), port: Bounded::new(u64::from(port.max(1))), ..self.settings.clone() };
             let options = Login::new(&settings)?.usual;
             let connected = alone(&options).await;
             let mut connection = connected.map_err(|error| no_connection(&settings, CATALOG, error))?;
-            let asked = usage(&mut connection, &schema);
-            match within(ANSWER, asked).await {
-                Some(used) => used,
-                None => Err(refused(CATALOG, ErrorKind::Unavailable, format!("{host}:{port} does not answer"))),
-            }
+            let Some(answer) = within(ANSWER, usage(&mut connection, &schema)).await else {
+                return Err(refused(CATALOG, ErrorKind::Unavailable, format!("{host}:{port} does not answer")));
+            };
+            let (who, used) = answer?;
+            let objection = if !who.is_standby {
+                "the server at this address follows no other: it is the primary itself, or was made one"
+            } else if who.system_identifier != own.system_identifier {
+                "the server at this address is a replica of another cluster"
+            } else if !asked.insert(who.started) {
+                "the server at this address was asked already, at another one"
+            } else {
+                return Ok(used);
+            };
+            Err(refused(CATALOG, ErrorKind::Other, objection))
         })
         .await
     }
@@ -318,16 +353,17 @@ impl Postgres {
 /// How long a replica may take to answer.
 const ANSWER: std::time::Duration = std::time::Duration::from_secs(20);
 
-async fn usage(connection: &mut PgConnection, schema: &str) -> Result<BTreeMap<String, u64>> {
+async fn usage(connection: &mut PgConnection, schema: &str) -> Result<(Who, BTreeMap<String, u64>)> {
     sqlx::raw_sql(survey::BEGIN).execute(&mut *connection).await.op(CATALOG)?;
+    let who = Who::read(&sqlx::query(sql::WHO).fetch_one(&mut *connection).await.op(CATALOG)?).op(CATALOG)?;
     let query = sqlx::query(sql::USAGE).bind(schema).bind(Table::ALL.map(Table::name).as_slice());
     let rows = query.fetch_all(&mut *connection).await.op(CATALOG)?;
     let used: Vec<Used> = rows.iter().map(document).collect::<Result<_>>()?;
     // It is closed by being dropped: nothing was changed.
-    Ok(used.into_iter().map(|Used { name, scans }| (name, scans)).collect())
+    Ok((who, used.into_iter().map(|Used { name, scans }| (name, scans)).collect()))
 }
 
-fn document<T: DeserializeOwned>(row: &sqlx::postgres::PgRow) -> Result<T> {
+fn document<T: DeserializeOwned>(row: &PgRow) -> Result<T> {
     let text: &str = row.try_get(0).op(CATALOG)?;
     serde_json::from_str(text)
         .map_err(|error| Error { source: Box::new(error), ..refused(CATALOG, ErrorKind::Other, "") })

@@ -85,6 +85,32 @@ async fn what_a_replica_uses_is_used_and_one_that_is_not_asked_leaves_it_open() 
     assert!(notes.contains("the replica 127.0.0.1:1 does not say"), "{notes}");
 }
 
+/// After a failover an address may lead to another server than it did.
+#[tokio::test]
+async fn only_replicas_are_asked_and_each_of_them_once() {
+    let server = Private::start(&[("max_wal_senders", "4")], &[]).await;
+    let (host, port) = (server.cluster().host().to_owned(), server.cluster().port());
+    let store = store::open(store::settings_of(&host, port, "postgres"));
+    let replica = Replica::of(&server).await;
+    replica.catches_up(&server).await;
+    let asked = async |replicas: &[(&str, u16)]| {
+        let replicas = replicas.iter().map(|(host, port)| format!("{host}:{port}")).collect();
+        let health = look(&*store, Settings { replicas, ..settings() }).await.health.expect("figures");
+        (health.indexes.iter().all(|index| index.scans.is_some()), health.notes.join(" "))
+    };
+    let (is_known, notes) = asked(&[("127.0.0.1", replica.port())]).await;
+    assert!(is_known && notes.is_empty(), "{notes}");
+    let (is_known, notes) = asked(&[("127.0.0.1", port)]).await;
+    assert!(!is_known && notes.contains("follows no other") && notes.contains("0 were asked"), "{notes}");
+    let (is_known, notes) = asked(&[("127.0.0.1", replica.port()), ("localhost", replica.port())]).await;
+    assert!(!is_known && notes.contains("was asked already"), "{notes}");
+
+    let other = Private::start(&[("max_wal_senders", "4")], &[]).await;
+    let of_other = Replica::of(&other).await;
+    let (is_known, notes) = asked(&[("127.0.0.1", of_other.port())]).await;
+    assert!(!is_known && notes.contains("of another cluster") && notes.contains("0 were asked"), "{notes}");
+}
+
 /// Who subscribes to changes of rows has indexes of its own.
 #[tokio::test]
 async fn a_subscriber_is_no_replica() {

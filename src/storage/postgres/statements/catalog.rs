@@ -126,6 +126,10 @@ pub(in crate::storage::postgres) const KEYS: &str = "/* catalog */ SELECT to_jso
          AND s.attname = coalesce(t.attname, a.attname) \
      WHERE n.nspname = $1 AND c.relname = ANY($2) ORDER BY i.indexrelid, a.attnum) AS found";
 
+/// Who answers: whether it is a replica, of which cluster, and since when this server runs, which no two do alike.
+pub(in crate::storage::postgres) const WHO: &str = "/* usage */ SELECT pg_is_in_recovery() AS is_standby, \
+     system_identifier, pg_postmaster_start_time() AS started FROM pg_control_system()";
+
 /// How often each index was used on this server.
 pub(in crate::storage::postgres) const USAGE: &str = "/* usage */ SELECT to_jsonb(found)::text FROM ( \
      SELECT indexrelname::text AS name, idx_scan AS scans FROM pg_stat_all_indexes \
