@@ -1,5 +1,7 @@
 //! Indexes that nobody uses: only what earlier runs and every replica bear out.
 
+use std::process::Command;
+
 use actingweb_maintd::jobs::index_health::Settings;
 use actingweb_maintd::model::setting::Span;
 use actingweb_maintd::storage::Runs;
@@ -10,6 +12,7 @@ use crate::harness::cluster::TestDb;
 use crate::harness::daemon::Maintd;
 use crate::harness::private::Private;
 use crate::harness::replica::Replica;
+use crate::harness::tools::tool;
 use crate::harness::{eventually, store};
 
 /// The extra index is somebody's, as he says.
@@ -109,6 +112,32 @@ async fn only_replicas_are_asked_and_each_of_them_once() {
     let of_other = Replica::of(&other).await;
     let (is_known, notes) = asked(&[("127.0.0.1", of_other.port())]).await;
     assert!(!is_known && notes.contains("of another cluster") && notes.contains("0 were asked"), "{notes}");
+}
+
+/// It has no indexes that anybody could use, whatever it calls itself.
+#[tokio::test]
+async fn whoever_only_receives_the_log_is_no_replica() {
+    let server = Private::start(&[("max_wal_senders", "4")], &[]).await;
+    let cluster = server.cluster();
+    let store = store::open(store::settings_of(cluster.host(), cluster.port(), "postgres"));
+    let log = tempfile::tempdir().expect("a directory");
+    let mut receiver = Command::new(tool("pg_receivewal"))
+        .args(["--host", cluster.host(), "--port", &cluster.port().to_string(), "--username", "postgres"])
+        .args(["--status-interval", "1", "--directory"])
+        .arg(log.path())
+        .env("PGAPPNAME", "barman_receive_wal")
+        .spawn()
+        .expect("starting pg_receivewal");
+    let receives = "SELECT EXISTS (SELECT FROM pg_stat_replication WHERE state = 'streaming' AND write_lsn IS NOT NULL \
+                    AND application_name = 'barman_receive_wal')";
+    eventually("the log to be received", async || {
+        sqlx::query_scalar::<_, bool>(receives).fetch_one(server.pool()).await.unwrap()
+    })
+    .await;
+    let replicas = store.catalog().await.expect("the catalogue").database.replicas;
+    receiver.kill().expect("ending pg_receivewal");
+    receiver.wait().expect("the end of pg_receivewal");
+    assert_eq!(replicas, 0);
 }
 
 /// Who subscribes to changes of rows has indexes of its own.
