@@ -7,6 +7,7 @@ use actingweb_maintd::health::{self, Criteria, Cure, Finding, RepairLimits, Visi
 use actingweb_maintd::metrics::Check;
 use actingweb_maintd::model::Table;
 use actingweb_maintd::model::expected::indexes;
+use actingweb_maintd::storage::Result;
 use actingweb_maintd::storage::postgres::Postgres;
 use actingweb_maintd::throttle::{self, Budget};
 use actingweb_maintd::work::{Progress, RepairOutcome, Repaired, Stop};
@@ -62,22 +63,31 @@ impl Scene {
 
     /// Repairs what is there now, as if it had just been looked at.
     pub(super) async fn repair(&self, cure: &Cure) -> Repaired {
+        self.try_to_repair(cure).await.expect("an answer")
+    }
+
+    /// The same, where the server may not answer.
+    pub(super) async fn try_to_repair(&self, cure: &Cure) -> Result<Repaired> {
         let mut cure = cure.clone();
         if let Cure::RebuildIndex { table, index, oid, .. } = &mut cure {
             let room = self.store.repair_room(*table, index, self.limits.long_transaction).await.expect("an answer");
             *oid = room.and_then(|room| room.index).map_or(0, |(oid, _)| oid.into());
         }
-        self.repair_as_found(&cure).await
+        self.as_found(&cure).await
     }
 
     pub(super) async fn repair_as_found(&self, cure: &Cure) -> Repaired {
+        self.as_found(cure).await.expect("an answer")
+    }
+
+    async fn as_found(&self, cure: &Cure) -> Result<Repaired> {
         let (check, object) = match cure {
             Cure::CreateIndex { index, .. } => (Check::IndexMissing, index.name.to_owned()),
             Cure::RebuildIndex { index, .. } => (Check::IndexBloat, index.clone()),
             _ => (Check::TimeToLive, "attributes".to_owned()),
         };
         let finding = Finding::new(check, object, "it is provoked", "repair it");
-        health::repair(&*self.store, self.visit(), &finding, cure).await.expect("an answer")
+        health::repair(&*self.store, self.visit(), &finding, cure).await
     }
 
     pub(super) async fn recover(&self) -> Vec<Repaired> {

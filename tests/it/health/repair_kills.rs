@@ -334,3 +334,31 @@ async fn an_answer_that_is_lost_on_its_way_is_not_waited_for() {
     assert_eq!(repaired.outcome, RepairOutcome::Done, "{repaired:?}");
     assert_clean(&scene, &db, "rebuild", &whole, std::slice::from_ref(&repaired)).await;
 }
+
+/// Whoever is asked to stop does so, also when he can neither be told that it is done nor ask.
+#[tokio::test]
+async fn a_repair_that_nobody_can_reach_any_more_is_left_when_it_is_to_stop() {
+    let db = TestDb::repairing().await;
+    let whole = prepare(&db, "rebuild").await;
+    let proxy = Proxy::start(format!("{}:{}", db.host(), db.port()).parse().expect("an address"));
+    let port = Bounded::new(proxy.address().port().into());
+    let scene = Scene::on(open_store(Settings { port, ..settings(&db) }));
+    let held = Holder::Reader.begin(db.pool()).await;
+    let disturb = async {
+        until_it_waits(db.pool()).await;
+        proxy.make(Way::Stalled, Way::Stalled);
+        scene.stop.request(StopReason::Window);
+    };
+    let cure = cure("rebuild");
+    let (cut, ()) = tokio::join!(scene.try_to_repair(&cure), disturb);
+    assert!(cut.is_err(), "{cut:?}");
+    assert_eq!(open(db.pool()).await, 1);
+    proxy.heal();
+
+    // It is in the journal, and whoever comes next sees to its end.
+    end(held).await;
+    let scene = Scene::on(store(&db));
+    let recovered = scene.recover().await;
+    assert_eq!(recovered.len(), 1, "{recovered:?}");
+    assert_clean(&scene, &db, "rebuild", &whole, &recovered).await;
+}

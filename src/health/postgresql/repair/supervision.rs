@@ -17,7 +17,8 @@ const OFTEN: Duration = Duration::from_millis(50);
 /// Between two looks after that.
 const SELDOM: Duration = Duration::from_millis(500);
 
-/// For so long the server works at nothing, or is not there, before its answer counts as lost on its way.
+/// For so long the server works at nothing, or is not there, before its answer counts as lost on its way. For so long
+/// nobody can see whether it works, before whoever is asked to stop leaves it to the next run.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// How a statement ended.
@@ -32,7 +33,7 @@ pub(super) enum Ended {
 }
 
 /// Waits for a statement of a repair that the server's process `at` works at, and looks on. If it may be stopped, it is
-/// as soon as somebody asks.
+/// as soon as somebody asks. If nobody can reach the server, whoever asks does not wait for that.
 ///
 /// # Errors
 ///
@@ -48,6 +49,7 @@ pub(super) async fn supervise(
     let mut statement = pin!(statement);
     let mut eye = Eye::on(repair, at);
     let mut silent_since: Option<Instant> = None;
+    let mut last_seen = Instant::now();
     loop {
         let asked = may_stop && visit.stop.requested().is_some();
         let rest = async {
@@ -70,8 +72,15 @@ pub(super) async fn supervise(
             // Whoever cannot be asked will be asked again.
             let _asked = store.cancel_repair(repair, at).await;
         }
-        // What cannot be seen for a while may well go on.
-        let Ok(waiting) = eye.look(store, repair, visit.progress).await else { continue };
+        let waiting = match eye.look(store, repair, visit.progress).await {
+            Ok(waiting) => waiting,
+            Err(error) if visit.stop.requested().is_some() && last_seen.elapsed() > PATIENCE => {
+                return Ok(Ended::Lost(error));
+            }
+            // What cannot be seen for a while may well go on.
+            Err(_) => continue,
+        };
+        last_seen = Instant::now();
         if waiting.is_some_and(|waiting| waiting.is_working) {
             silent_since = None;
         } else if silent_since.get_or_insert_with(Instant::now).elapsed() > PATIENCE {
