@@ -95,6 +95,24 @@ async fn space_is_looked_at_where_the_server_is_here() {
     assert_eq!(scene.repair(&rebuild(INDEX)).await.outcome, RepairOutcome::Done);
 }
 
+/// A role or a database may have what it makes put elsewhere, where nobody has looked for space.
+#[tokio::test]
+async fn an_index_is_made_where_space_was_looked_for() {
+    let server = Private::start(&[("allow_in_place_tablespaces", "on")], &[]).await;
+    let cluster = server.cluster();
+    let scene = Scene::on(open_store(settings_of(cluster.host(), cluster.port(), "postgres")));
+    for statement in [
+        "CREATE TABLESPACE elsewhere LOCATION ''".to_owned(),
+        format!("DROP INDEX {INDEX}"),
+        "ALTER DATABASE postgres SET default_tablespace = elsewhere".to_owned(),
+    ] {
+        execute(server.pool(), &statement).await;
+    }
+    assert_eq!(scene.repair(&create(INDEX)).await.outcome, RepairOutcome::Done);
+    let elsewhere = "SELECT reltablespace <> 0 FROM pg_class WHERE relname = $1";
+    assert!(!sqlx::query_scalar::<_, bool>(elsewhere).bind(INDEX).fetch_one(server.pool()).await.unwrap());
+}
+
 #[tokio::test]
 async fn nobody_repairs_behind_an_old_transaction() {
     let db = TestDb::repairing().await;

@@ -8,13 +8,14 @@ use crate::model::Table;
 use crate::model::expected::Index;
 
 /// What holds for a whole session. The server goes on with what was begun when we are gone, as it is useful work; a
-/// connection that nobody uses any more ends, and with it the lock that says that somebody repairs. Older servers do not
-/// know all of these settings.
+/// connection that nobody uses any more ends, and with it the lock that says that somebody repairs. What is made and what
+/// is sorted goes where the gates look for space, and not where others have their role or database put it. Older servers
+/// do not know all of these settings.
 pub(in crate::storage::postgres) const SETTINGS: &str = "/* repair */ SELECT count(set_config(name, value, false)) \
      FROM pg_settings JOIN (VALUES ('lock_timeout', $1), ('statement_timeout', '0'), ('transaction_timeout', '0'), \
          ('idle_in_transaction_session_timeout', '60s'), ('idle_session_timeout', '300s'), \
          ('client_connection_check_interval', '0'), ('tcp_keepalives_idle', '60'), ('tcp_keepalives_interval', '20'), \
-         ('tcp_keepalives_count', '4')) AS wanted (name, value) USING (name)";
+         ('tcp_keepalives_count', '4'), ('default_tablespace', ''), ('temp_tablespaces', '')) AS wanted (name, value) USING (name)";
 
 /// Who we are to the server.
 pub(in crate::storage::postgres) const SELF: &str =
