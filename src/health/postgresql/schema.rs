@@ -91,11 +91,14 @@ fn compare_key(catalog: &Catalog, table: Table, findings: &mut Vec<Finding>) {
         Some(index) => format!("the primary key of {table} is ({}) and not ({wanted})", index.keys.join(", ")),
         None => format!("{table} has no primary key; it must be ({wanted})"),
     };
+    // A table has one primary key at most. What its index is called here, it is called until it is one.
+    let name = expected::primary_key(table);
+    let (own_name, made) = (identifier(name), identifier(&format!("{name}_new")));
+    let drop = found.map(|index| format!("DROP CONSTRAINT {}, ", identifier(&index.name))).unwrap_or_default();
     let remedy = format!(
         "look for rows with equal keys first (SELECT {wanted} FROM {full_name} GROUP BY {wanted} HAVING count(*) > 1); then \
-         CREATE UNIQUE INDEX CONCURRENTLY … ON {full_name} ({wanted}), and ALTER TABLE {full_name} ADD CONSTRAINT {} PRIMARY \
-         KEY USING INDEX …",
-        identifier(expected::primary_key(table))
+         CREATE UNIQUE INDEX CONCURRENTLY {made} ON {full_name} ({wanted}), then ALTER TABLE {full_name} {drop}ADD \
+         CONSTRAINT {own_name} PRIMARY KEY USING INDEX {made}"
     );
     findings.push(Finding::new(Check::KeyDifferent, table.name(), what, remedy));
 }

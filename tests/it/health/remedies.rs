@@ -90,6 +90,24 @@ const CASES: &[Case] = &[
         between: ("", "; remove"),
     },
     Case {
+        provoke: "ALTER TABLE {}.trusts DROP CONSTRAINT trusts_pkey",
+        kind: "key_different",
+        object: "trusts",
+        between: ("; then ", ""),
+    },
+    Case {
+        provoke: "ALTER TABLE {}.trusts DROP CONSTRAINT trusts_pkey, ADD CONSTRAINT \"Key\" PRIMARY KEY (peerid, id)",
+        kind: "key_different",
+        object: "trusts",
+        between: ("; then ", ""),
+    },
+    Case {
+        provoke: "ALTER TABLE {}.trusts DROP CONSTRAINT trusts_pkey, ADD CONSTRAINT trusts_pkey PRIMARY KEY (peerid, id)",
+        kind: "key_different",
+        object: "trusts",
+        between: ("; then ", ""),
+    },
+    Case {
         provoke: "UPDATE pg_database SET datcollversion = '1.2' WHERE datname = 'my-app'",
         kind: "collation",
         object: "my-app",
