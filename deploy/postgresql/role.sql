@@ -193,8 +193,11 @@ SELECT CASE WHEN current_setting('server_version_num')::integer >= 170000
 
 -- index check --repair, and the repairs of index_health: only whoever owns a table may make and drop
 -- its indexes, so the role becomes a member of the owner, and may do with the tables what the owner may.
+-- Making one takes CREATE on the schema as well, which the owner may have lost since.
 \if :index_repair
 GRANT :"owner" TO :"role";
+SELECT format('GRANT CREATE ON SCHEMA %I TO %I', :'schema', :'role')
+WHERE NOT has_schema_privilege(:'role', :'schema', 'CREATE') AND NOT has_schema_privilege(:'owner', :'schema', 'CREATE') \gexec
 \endif
 
 -- index_health asks the catalogue, which everybody may read. What ANALYZE knows of a table's values, by

@@ -112,6 +112,28 @@ async fn what_a_role_lacks_is_told_with_statements_that_give_it() {
     forget(&db, &role).await;
 }
 
+/// Whoever owns a table may lose the right to make indexes on it, and the script is run after that or before.
+#[tokio::test]
+async fn whoever_repairs_indexes_may_make_one() {
+    let db = TestDb::new().await;
+    let role = format!("repairer_{}", db.name());
+    execute(&db, &format!("REVOKE CREATE ON SCHEMA public FROM PUBLIC, {APPLICATION}, pg_database_owner")).await;
+    make(db.host(), db.port(), db.name(), &role, &["index_repair"]);
+    assert_eq!(lacking(&open_as(&db, &role), &[Part::IndexRepair]).await, []);
+    execute(&db, &format!("REVOKE CREATE ON SCHEMA public FROM {role}")).await;
+    let grant = format!("GRANT CREATE ON SCHEMA \"public\" TO \"{role}\";");
+    assert_eq!(lacking(&open_as(&db, &role), &[Part::IndexRepair]).await, [(Part::IndexRepair, vec![grant])]);
+    execute(&db, &format!("GRANT CREATE ON SCHEMA public TO {APPLICATION}")).await;
+    assert_eq!(lacking(&open_as(&db, &role), &[Part::IndexRepair]).await, []);
+    make(db.host(), db.port(), db.name(), &role, &["index_repair"]);
+    let given = "SELECT EXISTS (SELECT FROM pg_namespace, aclexplode(nspacl) \
+                 WHERE nspname = 'public' AND grantee = to_regrole($1) AND privilege_type = 'CREATE')";
+    let is_given: bool = sqlx::query_scalar(given).bind(&role).fetch_one(db.pool()).await.unwrap();
+    assert!(!is_given, "what it has as a member of the owner it is not given once more");
+    execute(&db, &format!("REVOKE {APPLICATION} FROM {role}")).await;
+    forget(&db, &role).await;
+}
+
 /// A deep look that is scheduled needs more than a privilege.
 #[tokio::test]
 async fn an_extension_that_is_not_installed_is_lacking() {

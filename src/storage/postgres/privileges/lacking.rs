@@ -154,6 +154,13 @@ impl Role {
             }
             Need::Maintain(table) => self.lacks_owner(visit, schema, &[table]).await?,
             Need::Owner => self.lacks_owner(visit, schema, &Table::ALL.map(Table::name)).await?,
+            Need::MakesIndexes => {
+                let query = sqlx::query(sql::MAY_MAKE).bind(schema).bind(Table::ALL.map(Table::name).as_slice());
+                let rows = visit.all(query).await?;
+                let may: Option<bool> = rows.first().map(|row| row.try_get(0)).transpose().op(OP)?;
+                let grant = format!("GRANT CREATE ON SCHEMA {quoted_schema} TO {name};");
+                found(may == Some(false), &format!("CREATE on the schema {schema}"), grant)
+            }
             Need::Amcheck => {
                 let is_there: bool = visit.one(sqlx::query(sql::HAS_AMCHECK)).await?.try_get(0).op(OP)?;
                 let (function, takes) = AMCHECK;

@@ -155,6 +155,7 @@ impl Part {
             Self::IndexRepair => &[
                 "index check --repair, and the repairs of index_health: only whoever owns a table may make and drop",
                 "its indexes, so the role becomes a member of the owner, and may do with the tables what the owner may.",
+                "Making one takes CREATE on the schema as well, which the owner may have lost since.",
             ],
             Self::IndexBloat => &[
                 "index_health asks the catalogue, which everybody may read. What ANALYZE knows of a table's values, by",
@@ -166,7 +167,7 @@ impl Part {
 
     /// What it needs.
     const fn needs(self) -> &'static [Need] {
-        use Need::{Amcheck, Attribute, Maintain, Member, OwnSchema, Owner, Schema, Table, WholeSchema};
+        use Need::{Amcheck, Attribute, Maintain, MakesIndexes, Member, OwnSchema, Owner, Schema, Table, WholeSchema};
         match self {
             Self::Base => &[
                 OwnSchema,
@@ -202,7 +203,7 @@ impl Part {
             Self::PhysicalBackup => reading_all!(Attribute("REPLICATION")),
             Self::DrillDatabase => &[Attribute("CREATEDB")],
             Self::Vacuum => &[Maintain("attributes")],
-            Self::IndexRepair => &[Owner],
+            Self::IndexRepair => &[Owner, MakesIndexes],
             Self::Amcheck => &[Amcheck],
         }
     }
@@ -227,6 +228,8 @@ enum Need {
     Maintain(&'static str),
     /// To have the rights of whoever owns the application's tables.
     Owner,
+    /// To make something in the application's schema, be it with the rights of whoever owns the tables.
+    MakesIndexes,
     /// To call the function of the extension amcheck.
     Amcheck,
 }

@@ -150,6 +150,11 @@ SELECT CASE WHEN current_setting('server_version_num')::integer >= {HAS_MAINTAIN
 "
         ),
         Need::Owner => "GRANT :\"owner\" TO :\"role\";\n".to_owned(),
+        Need::MakesIndexes => "\
+SELECT format('GRANT CREATE ON SCHEMA %I TO %I', :'schema', :'role')
+WHERE NOT has_schema_privilege(:'role', :'schema', 'CREATE') AND NOT has_schema_privilege(:'owner', :'schema', 'CREATE') \\gexec
+"
+        .to_owned(),
         Need::Amcheck => {
             let (function, takes) = AMCHECK;
             format!(

@@ -39,6 +39,14 @@ pub(in crate::storage::postgres) const OWNERS: &str = "/* privileges */ SELECT D
      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
      WHERE n.nspname = $1 AND c.relname = ANY($2::text[]) AND NOT pg_has_role(c.relowner, 'USAGE') ORDER BY 1";
 
+/// Whether the role may make something in the schema `$1`, or will when it has the rights of who owns one of the tables
+/// `$2`.
+pub(in crate::storage::postgres) const MAY_MAKE: &str = "/* privileges */ SELECT \
+         has_schema_privilege(n.oid, 'CREATE') OR EXISTS (SELECT FROM pg_class c \
+             WHERE c.relnamespace = n.oid AND c.relname = ANY($2::text[]) \
+                 AND has_schema_privilege(c.relowner, n.oid, 'CREATE')) AS may_make \
+     FROM pg_namespace n WHERE n.nspname = $1";
+
 /// Whether amcheck is installed.
 pub(in crate::storage::postgres) const HAS_AMCHECK: &str =
     "/* privileges */ SELECT EXISTS (SELECT FROM pg_extension WHERE extname = 'amcheck')";
