@@ -42,7 +42,7 @@ pub(super) fn findings(catalog: &Catalog) -> Vec<Finding> {
     for table in &catalog.tables {
         findings.extend(unlogged(&catalog.schema, table));
         findings.extend(left_out(&catalog.schema, table));
-        findings.extend(sequential_scans(table));
+        findings.extend(sequential_scans(&catalog.schema, table));
     }
     findings.extend(collations(catalog));
     findings
@@ -128,7 +128,8 @@ fn dead_rows(database: &Database, table: &TableFacts) -> Option<Finding> {
     is_behind.then(|| Finding { rows: Some(*dead), ..Finding::new(Check::DeadRows, name.clone(), what, remedy) })
 }
 
-fn sequential_scans(table: &TableFacts) -> Option<Finding> {
+/// What the server counts it never forgets by itself, so that whoever has found the cause must have it count anew.
+fn sequential_scans(schema: &str, table: &TableFacts) -> Option<Finding> {
     let TableFacts { name, live, sequential_scans: scans, sequential_rows, index_scans, .. } = table;
     let part = *scans as f64 / (scans + index_scans).max(1) as f64;
     // It may have been small when it was read.
@@ -138,8 +139,14 @@ fn sequential_scans(table: &TableFacts) -> Option<Finding> {
         "{name} with its {live} rows was read from end to end {scans} times, {sequential_rows} rows in all, beside \
          {index_scans} times by an index"
     );
-    let remedy = "find out by what (pg_stat_statements): an index that is missing is told by itself; an application without \
-                  the look-up table (USE_PROPERTY_LOOKUP_TABLE) reads all properties for each actor it looks for";
+    let full_name = qualified(schema, name);
+    let remedy = format!(
+        "find out by what (pg_stat_statements): an index that is missing is told by itself; an application without the \
+         look-up table (USE_PROPERTY_LOOKUP_TABLE) reads all properties for each actor it looks for. When that is over, \
+         have it counted anew, as a superuser or with EXECUTE on the function: SELECT \
+         pg_stat_reset_single_table_counters('{}'::regclass), then ANALYZE {full_name}; index_unused begins anew with it",
+        full_name.replace('\'', "''")
+    );
     is_read.then(|| Finding::new(Check::SequentialScans, name.clone(), what, remedy))
 }
 
