@@ -4,17 +4,18 @@ use crate::health::{Cure, Finding};
 use crate::metrics::Check;
 use crate::model::Table;
 use crate::model::expected::{self, Index};
-use crate::storage::postgres::{Catalog, IndexFacts, identifier, qualified};
+use crate::storage::postgres::{Catalog, IndexFacts, TableFacts, identifier, qualified};
 
 /// What differs from the indexes at a position of the chain of revisions. One that may be being built at this moment is
 /// nobody's business.
 pub(super) fn compare(catalog: &Catalog, position: usize) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for table in Table::ALL.into_iter().filter(|table| catalog.table(table.name()).is_some()) {
+    for table in Table::ALL {
+        let Some(facts) = catalog.table(table.name()) else { continue };
         let expected = expected::indexes(table, position);
         let found: Vec<_> = catalog.indexes.iter().filter(|index| index.table == table.name()).collect();
         for index in &expected {
-            findings.extend(missing(&catalog.schema, table, index, &found));
+            findings.extend(missing(&catalog.schema, (table, facts), index, &found));
         }
         let others = found.iter().filter(|index| !is_being_built(index) && !index.is_primary);
         findings.extend(others.filter_map(|index| superfluous(&catalog.schema, index, &expected, &found)));
@@ -73,12 +74,32 @@ fn is_done(expected: &Index, found: &[&IndexFacts]) -> bool {
     found.iter().any(|found| (found.is_valid || is_being_built(found)) && does_its_work(found, expected))
 }
 
-fn missing(schema: &str, table: Table, index: &Index, found: &[&IndexFacts]) -> Option<Finding> {
+/// What is wrong with an expected index. No server makes one beside the application on a table in parts: somebody has to
+/// take the steps.
+fn missing(
+    schema: &str,
+    (table, facts): (Table, &TableFacts),
+    index: &Index,
+    found: &[&IndexFacts],
+) -> Option<Finding> {
     if is_done(index, found) {
         return None;
     }
-    let definition = definition(schema, table, index);
-    if let Some(invalid) = found.iter().find(|found| is_it(found, index)) {
+    let made = match facts.is_partitioned {
+        true => definition_in_parts(schema, table, index),
+        false => format!("`index check --repair`, or {}", definition(schema, table, index)),
+    };
+    let invalid = found.iter().find(|found| is_it(found, index));
+    if let Some(invalid) = invalid.filter(|_| facts.is_partitioned) {
+        let what = format!(
+            "the index {} on {table} ({}) is not whole: not every part of the table has one that belongs to it",
+            invalid.name,
+            index.keys.join(", ")
+        );
+        let remedy = each_part(schema, &invalid.name, index);
+        return Some(Finding::new(Check::IndexInvalid, invalid.name.clone(), what, remedy));
+    }
+    if let Some(invalid) = invalid {
         let what = format!(
             "the index {} on {table} ({}) cannot be used, and costs with every write: the command that built it did not \
              come to its end",
@@ -98,13 +119,15 @@ fn missing(schema: &str, table: Table, index: &Index, found: &[&IndexFacts]) -> 
             subject_of(other),
             subject(index.keys, index.predicate)
         );
-        let remedy = format!("{}; then `index check --repair`, or {definition}", removal(schema, other));
+        let remedy = format!("{}; then {made}", removal(schema, other));
         return Some(Finding::new(Check::IndexDifferent, index.name, what, remedy));
     }
     let what = format!("{table} has no index on {}", subject(index.keys, index.predicate));
-    let remedy = format!("`index check --repair`, or {definition}");
-    let cure = Cure::CreateIndex { table, index: *index };
-    Some(Finding::new(Check::IndexMissing, index.name, what, remedy).with_cure(cure))
+    let missing = Finding::new(Check::IndexMissing, index.name, what, made);
+    Some(match facts.is_partitioned {
+        true => missing,
+        false => missing.with_cure(Cure::CreateIndex { table, index: *index }),
+    })
 }
 
 /// What is wrong with an index that is there.
@@ -201,8 +224,30 @@ fn subject<T: AsRef<str>>(keys: &[T], predicate: Option<&str>) -> String {
     format!("({}){rows}", keys.join(", "))
 }
 
-fn definition(schema: &str, table: Table, index: &Index) -> String {
+/// What an index is by and which rows it has, as they are written when one is made.
+fn written(index: &Index) -> String {
     let rows = index.predicate.map(|predicate| format!(" WHERE {predicate}")).unwrap_or_default();
+    format!("({}){rows}", index.keys.join(", "))
+}
+
+/// How the index of a table in parts is made without keeping anybody from writing.
+fn definition_in_parts(schema: &str, table: Table, index: &Index) -> String {
     let (name, table) = (identifier(index.name), qualified(schema, table.name()));
-    format!("CREATE INDEX CONCURRENTLY {name} ON {table} ({}){rows}", index.keys.join(", "))
+    let parts = each_part(schema, index.name, index);
+    format!("CREATE INDEX {name} ON ONLY {table} {}, then {parts}", written(index))
+}
+
+/// How the parts of a table get the indexes that make its own whole.
+fn each_part(schema: &str, name: &str, index: &Index) -> String {
+    format!(
+        "for each part of the table without one: CREATE INDEX CONCURRENTLY … ON … {}, then ALTER INDEX {} ATTACH PARTITION …; a \
+         part that has parts itself is dealt with like the table",
+        written(index),
+        qualified(schema, name)
+    )
+}
+
+fn definition(schema: &str, table: Table, index: &Index) -> String {
+    let (name, table) = (identifier(index.name), qualified(schema, table.name()));
+    format!("CREATE INDEX CONCURRENTLY {name} ON {table} {}", written(index))
 }

@@ -95,10 +95,17 @@ fn compare_key(catalog: &Catalog, table: Table, findings: &mut Vec<Finding>) {
     let name = expected::primary_key(table);
     let (own_name, made) = (identifier(name), identifier(&format!("{name}_new")));
     let drop = found.map(|index| format!("DROP CONSTRAINT {}, ", identifier(&index.name))).unwrap_or_default();
+    let replace = format!("ALTER TABLE {full_name} {drop}ADD CONSTRAINT {own_name} PRIMARY KEY");
+    let steps = match catalog.table(table.name()).is_some_and(|table| table.is_partitioned) {
+        // No index is made beside the application on a table in parts.
+        true => format!("{replace} ({wanted}), when nobody writes"),
+        false => format!(
+            "CREATE UNIQUE INDEX CONCURRENTLY {made} ON {full_name} ({wanted}), then {replace} USING INDEX {made}"
+        ),
+    };
     let remedy = format!(
         "look for rows with equal keys first (SELECT {wanted} FROM {full_name} GROUP BY {wanted} HAVING count(*) > 1); then \
-         CREATE UNIQUE INDEX CONCURRENTLY {made} ON {full_name} ({wanted}), then ALTER TABLE {full_name} {drop}ADD \
-         CONSTRAINT {own_name} PRIMARY KEY USING INDEX {made}"
+         {steps}"
     );
     findings.push(Finding::new(Check::KeyDifferent, table.name(), what, remedy));
 }

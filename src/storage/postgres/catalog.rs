@@ -89,6 +89,8 @@ pub struct Database {
 pub struct TableFacts {
     /// Its name.
     pub name: String,
+    /// Whether it only stands for its parts, and holds nothing itself.
+    pub is_partitioned: bool,
     /// Whether a crash empties it.
     pub is_unlogged: bool,
     /// Its rows, as last counted or estimated.

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use actingweb_maintd::jobs::index_health::Settings;
 use actingweb_maintd::storage::postgres::{self, Postgres, identifier};
+use serde_json::Value;
 use sqlx::PgPool;
 use sqlx::postgres::PgPoolOptions;
 
 use super::scene::{finding, kinds, look, run};
 use crate::harness::cluster::TestDb;
+use crate::harness::daemon::Maintd;
 use crate::harness::private::Private;
 use crate::harness::store;
 
@@ -146,6 +148,51 @@ async fn deployment(server: &Private) -> (PgPool, Arc<Postgres>) {
     store.apply(true).await.expect("the schemas");
     let options = (*server.pool().connect_options()).clone().database("my-app");
     (PgPoolOptions::new().max_connections(1).connect_lazy_with(options), store)
+}
+
+/// No server makes an index beside the application on a table in parts, so that nobody tries.
+#[tokio::test]
+async fn the_indexes_of_a_table_in_parts_are_made_part_by_part() {
+    let db = TestDb::repairing().await;
+    let store = store::store(&db);
+    run(
+        &db,
+        "ALTER TABLE trusts RENAME TO whole; CREATE TABLE trusts (LIKE whole) PARTITION BY HASH (id); DROP TABLE whole; \
+         CREATE TABLE part_0 PARTITION OF trusts FOR VALUES WITH (MODULUS 2, REMAINDER 0); \
+         CREATE TABLE part_1 PARTITION OF trusts FOR VALUES WITH (MODULUS 2, REMAINDER 1); \
+         ALTER TABLE trusts ADD PRIMARY KEY (peerid, id); CREATE INDEX idx_trusts_secret ON trusts (secret)",
+    )
+    .await;
+    let report = look(&*store, Settings::default()).await;
+    assert_eq!(kinds(&report), [("key_different".to_owned(), "trusts".to_owned())], "{report:#?}");
+    let (_, remedy) = finding(&report, "key_different").remedy.split_once("; then ").expect("what to do");
+    let (replace, _) = remedy.split_once(", when nobody writes").expect("its end");
+    run(&db, replace).await;
+    assert_eq!(kinds(&look(&*store, Settings::default()).await), []);
+
+    run(&db, "DROP INDEX idx_trusts_secret").await;
+    let before = remedy_without_cure(&db, "index_missing").await;
+    let (parent, parts) = before.split_once(", then for each part of the table without one: ").expect("steps");
+    run(&db, parent).await;
+    let now = remedy_without_cure(&db, "index_invalid").await;
+    assert_eq!(now.strip_prefix("for each part of the table without one: "), Some(parts));
+    let (steps, _) = parts.split_once("; a part").expect("their end");
+    let (make, attach) = steps.split_once(", then ").expect("two steps");
+    for part in ["part_0", "part_1"] {
+        run(&db, &make.replacen('…', &format!("{part}_secret"), 1).replacen('…', part, 1)).await;
+        run(&db, &attach.replacen('…', &format!("{part}_secret"), 1)).await;
+    }
+    assert_eq!(kinds(&look(&*store, Settings::default()).await), []);
+}
+
+/// What to do about the one thing that is found, which nobody tries to repair.
+async fn remedy_without_cure(db: &TestDb, kind: &str) -> String {
+    let report = look(&*store::store(db), Settings::default()).await;
+    assert_eq!(kinds(&report), [(kind.to_owned(), "idx_trusts_secret".to_owned())], "{report:#?}");
+    let repaired = Maintd::on(db).run(&["index", "check", "--repair", "--json"]);
+    assert_eq!(repaired.code, 2, "{repaired:?}");
+    assert_eq!(repaired.json()["report"]["health"]["repairs"], Value::Null, "{repaired:?}");
+    finding(&report, kind).remedy.clone()
 }
 
 /// Without an identity of its rows no row of a table that is published can be changed.

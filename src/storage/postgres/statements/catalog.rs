@@ -29,7 +29,7 @@ pub(in crate::storage::postgres) const COLLATION_NOW: &str = "/* catalog */ \
 
 /// The tables.
 pub(in crate::storage::postgres) const TABLES: &str = "/* catalog */ SELECT to_jsonb(found)::text FROM ( \
-     SELECT c.relname::text AS name, c.relpersistence = 'u' AS is_unlogged, \
+     SELECT c.relname::text AS name, c.relkind = 'p' AS is_partitioned, c.relpersistence = 'u' AS is_unlogged, \
          greatest(c.reltuples, 0)::bigint AS rows, \
          pg_relation_size(c.oid) AS bytes, \
          CASE WHEN c.relfrozenxid::text <> '0' THEN age(c.relfrozenxid) END AS transaction_age, \
