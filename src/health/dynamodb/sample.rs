@@ -12,7 +12,7 @@ use crate::metrics::Check;
 use crate::model::limits::{MAX_HASH_KEY, MAX_ITEM, MAX_RANGE_KEY, item_size};
 use crate::model::{AttributeValue, Item, Source, Table};
 use crate::storage::dynamodb::{DynamoDb, KeyPart, TableState};
-use crate::storage::{Bulk, ErrorKind, Place, Result, Segment, Stretch};
+use crate::storage::{Bulk, ErrorKind, Place, Segment, Stretch};
 use crate::throttle::Reason;
 
 /// How many rows are read at once at most; DynamoDB hands out a megabyte of them at most.
@@ -46,26 +46,21 @@ const fn is_near(bytes: usize, most: usize) -> bool {
 }
 
 /// Looks at a sample of each table.
-pub(super) async fn look(
-    store: &DynamoDb,
-    visit: Visit<'_>,
-    sound: &[(Table, &TableState)],
-    examined: &mut Examined,
-) -> Result<()> {
+pub(super) async fn look(store: &DynamoDb, visit: Visit<'_>, sound: &[(Table, &TableState)], examined: &mut Examined) {
     let sample = visit.criteria.sample;
     visit.progress.expect(sound.iter().map(|(_, state)| state.rows.unwrap_or_default().min(sample)).sum());
     for (table, state) in sound {
         let mut found: BTreeMap<Limit, Near> = BTreeMap::new();
         let (mut rows, mut next) = (0, Some(Place::default()));
-        while let Some(place) = next.filter(|_| rows < sample && visit.stop.requested().is_none()) {
+        while let Some(place) = next.filter(|_| rows < sample) {
             let page = u32::try_from(sample - rows).unwrap_or(PAGE).min(PAGE);
             let stretch = match read(store, visit, *table, &place, page).await {
-                Err(error) if error.kind == ErrorKind::Throttled || !error.kind.may_pass() => {
-                    let name = &state.name;
-                    examined.notes.push(format!("only {rows} rows of {name} could be looked at: {}", error.chain()));
+                Ok(stretch) => stretch,
+                Err(why) => {
+                    let what = format!("only {rows} rows of {} could be looked at: {why}", state.name);
+                    examined.leave_out([Check::KeySize, Check::ItemSize], what);
                     break;
                 }
-                stretch => stretch?,
             };
             for record in &stretch.records {
                 if let Source::Dynamodb(item) = &record.source {
@@ -78,22 +73,25 @@ pub(super) async fn look(
             next = stretch.next;
         }
         examined.findings.extend(found.into_iter().map(|(limit, near)| finding(state, &limit, near, rows)));
+        if visit.stop.requested().is_some() {
+            break;
+        }
     }
-    Ok(())
 }
 
-/// Reads a page, and again while the table has no capacity for it: a sample is not worth to fail for.
-async fn read(store: &DynamoDb, visit: Visit<'_>, table: Table, place: &Place, page: u32) -> Result<Stretch> {
+/// Reads a page, and again while the table has no capacity for it; or says why not.
+async fn read(store: &DynamoDb, visit: Visit<'_>, table: Table, place: &Place, page: u32) -> Result<Stretch, String> {
     let mut attempt = 1;
     loop {
+        if visit.stop.requested().is_some() {
+            return Err("the look was stopped".to_owned());
+        }
         match Box::pin(store.scan(table, Segment::WHOLE, place, page)).await {
-            Err(error)
-                if error.kind == ErrorKind::Throttled && attempt < ATTEMPTS && visit.stop.requested().is_none() =>
-            {
+            Err(error) if error.kind == ErrorKind::Throttled && attempt < ATTEMPTS => {
                 rest(visit, Reason::Throttled, REST).await;
                 attempt += 1;
             }
-            answer => return answer,
+            answer => return answer.map_err(|error| error.chain()),
         }
     }
 }

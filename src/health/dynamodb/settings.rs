@@ -5,26 +5,21 @@ use crate::metrics::Check;
 use crate::model::Table;
 use crate::model::layout::TTL_ATTRIBUTE;
 use crate::storage::dynamodb::{DynamoDb, TableState};
-use crate::storage::{NativeExpiry, NativeTtl, Result};
+use crate::storage::{NativeExpiry, NativeTtl};
 
 /// Looks at the settings of tables.
-pub(super) async fn look(
-    store: &DynamoDb,
-    visit: Visit<'_>,
-    sound: &[(Table, &TableState)],
-    examined: &mut Examined,
-) -> Result<()> {
+pub(super) async fn look(store: &DynamoDb, visit: Visit<'_>, sound: &[(Table, &TableState)], examined: &mut Examined) {
     if let Some((_, attributes)) = sound.iter().find(|(table, _)| *table == Table::Attributes) {
         match store.native_ttl().await {
             Ok(ttl) => examined.findings.extend(expiry(&attributes.name, &ttl)),
-            // Somebody else may be let, and the rest can be looked at.
-            Err(error) if !error.kind.may_pass() => {
-                examined.notes.push(format!("nobody knows whether attributes expire: {}", error.chain()));
+            // Whatever it is, the rest can be looked at.
+            Err(error) => {
+                let why = format!("nobody knows whether attributes expire: {}", error.chain());
+                examined.leave_out([Check::TimeToLive], why);
             }
-            Err(error) => return Err(error),
         }
     }
-    let recovered = recovered(store, visit, sound, examined).await?;
+    let recovered = recovered(store, visit, sound, examined).await;
     for (table, state) in sound {
         let is_off = |wanted: Wanted| match wanted {
             Wanted::DeletionProtection => !state.is_protected,
@@ -34,7 +29,6 @@ pub(super) async fn look(
         let off: Vec<Wanted> = visit.criteria.wanted.iter().copied().filter(|wanted| is_off(*wanted)).collect();
         examined.findings.extend(without(&state.name, &off));
     }
-    Ok(())
 }
 
 /// Which tables can be brought back to any second, where somebody wants to know; without those that cannot be asked.
@@ -43,26 +37,26 @@ async fn recovered(
     visit: Visit<'_>,
     sound: &[(Table, &TableState)],
     examined: &mut Examined,
-) -> Result<Vec<(Table, bool)>> {
+) -> Vec<(Table, bool)> {
     let mut recovered = Vec::new();
     if !visit.criteria.wanted.contains(&Wanted::PointInTimeRecovery) {
-        return Ok(recovered);
+        return recovered;
     }
-    for (table, _) in sound {
-        if visit.stop.requested().is_some() {
-            break;
-        }
-        match store.recovery(*table).await {
-            Ok(recovery) => recovered.push((*table, recovery.is_on)),
-            Err(error) if !error.kind.may_pass() => {
-                // The others would say the same.
-                examined.notes.push(format!("nobody knows whether point-in-time recovery is on: {}", error.chain()));
-                break;
+    for (table, state) in sound {
+        let why = match store.recovery(*table).await {
+            _ if visit.stop.requested().is_some() => "the look was stopped".to_owned(),
+            Ok(recovery) => {
+                recovered.push((*table, recovery.is_on));
+                continue;
             }
-            Err(error) => return Err(error),
-        }
+            Err(error) => error.chain(),
+        };
+        // The others would say the same.
+        let what = format!("from {} on nobody knows whether point-in-time recovery is on: {why}", state.name);
+        examined.leave_out([Check::TableSettings], what);
+        break;
     }
-    Ok(recovered)
+    recovered
 }
 
 /// What is wrong with how attributes expire.

@@ -1,5 +1,7 @@
 //! Rows that come close to what DynamoDB takes.
 
+use std::collections::BTreeSet;
+
 use actingweb_maintd::jobs::index_health;
 use actingweb_maintd::metrics::Check;
 use actingweb_maintd::model::setting::Bounded;
@@ -79,8 +81,10 @@ async fn a_sample_has_an_end() {
     }
     let visitor = Visitor::new(&deep());
     visitor.stop.request(StopReason::Shutdown);
-    visitor.look(&*store).await;
+    let examined = visitor.look(&*store).await;
     assert_eq!(visitor.progress.done(), 0);
+    assert!(examined.notes[0].ends_with("the look was stopped"), "{:?}", examined.notes);
+    assert_eq!(examined.unseen, BTreeSet::from([Check::KeySize, Check::ItemSize]));
 }
 
 #[tokio::test]
@@ -110,13 +114,19 @@ async fn a_sample_does_not_fail_for_want_of_capacity_or_permission() {
     assert_eq!((examined.findings, examined.notes, visitor.progress.done()), (vec![], vec![], 1));
     assert_eq!(proxy.faults(), 6);
 
-    let name = tables.name(Table::Properties);
-    proxy.play(move |seen| {
-        let is_refused = seen.operation == "Scan" && seen.table == name;
-        is_refused.then_some(Fault::Refused(400, "AccessDeniedException", "not authorized"))
+    // One that may not be read, and one where nobody answers.
+    let [denied, silent] = [Table::Properties, Table::Trusts].map(|table| tables.name(table));
+    proxy.play(move |seen| match (seen.operation, seen.table) {
+        ("Scan", table) if table == denied => Some(Fault::Refused(400, "AccessDeniedException", "not authorized")),
+        ("Scan", table) if table == silent => Some(Fault::Page(503)),
+        _ => None,
     });
-    let examined = Visitor::new(&deep()).look(&*store).await;
-    assert_eq!(examined.findings, []);
-    let [note] = &examined.notes[..] else { panic!("{:?}", examined.notes) };
-    assert!(note.contains("only 0 rows of") && note.contains("not authorized"), "{note}");
+    put(&tables, Table::Attributes, &[("id", "a"), ("bucket_name", "b:c"), ("bucket", "b"), ("name", "c")]).await;
+    let visitor = Visitor::new(&deep());
+    let examined = visitor.look(&*store).await;
+    assert_eq!((examined.findings, visitor.progress.done()), (vec![], 1));
+    let [first, second] = &examined.notes[..] else { panic!("{:?}", examined.notes) };
+    assert!(first.contains("only 0 rows of") && first.contains("not authorized"), "{first}");
+    assert!(second.contains(&tables.name(Table::Trusts)) && second.contains("503"), "{second}");
+    assert_eq!(examined.unseen, BTreeSet::from([Check::KeySize, Check::ItemSize]));
 }

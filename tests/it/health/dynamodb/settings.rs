@@ -1,5 +1,6 @@
 //! Whether attributes expire, and settings that every table is to have.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,8 +13,8 @@ use actingweb_maintd::work::RepairOutcome;
 use aws_sdk_dynamodb::types::{PointInTimeRecoverySpecification, StreamSpecification, StreamViewType};
 use serde_json::json;
 
-use super::plan::switch_expiry;
-use super::{Visitor, finds, finds_nothing, kinds, look, proxied, refuses, run_repairing};
+use super::plan::{Plan, switch_expiry};
+use super::{Visitor, finds, finds_nothing, kinds, look, only, proxied, refuses, run_repairing};
 use crate::harness::dynamodb::{TestTables, client_of};
 use crate::harness::dynamodb_proxy::{DynamoDbProxy, Fault};
 use crate::harness::ministack::Ministack;
@@ -64,11 +65,22 @@ async fn expiry_that_starts_is_well_and_expiry_that_stops_is_not() {
     proxy.play(status("DISABLING"));
     let finding = finds(&*store, Check::TimeToLive, &tables.name(Table::Attributes)).await;
     assert!(finding.what.contains("about to stop") && finding.cure.is_none(), "{finding:?}");
-    // Who may not ask is told so, and the rest is looked at.
-    proxy.play(refuses("DescribeTimeToLive", "AccessDeniedException", "not authorized"));
-    let examined = look(&*store).await;
-    assert_eq!(examined.findings, []);
-    assert!(examined.notes[0].contains("whether attributes expire") && examined.notes[0].contains("not authorized"));
+}
+
+/// Whoever may not ask is told so, and whoever gets no answer as well; the rest is looked at.
+#[tokio::test]
+async fn no_answer_about_expiry_does_not_lose_the_look() {
+    let tables = TestTables::new().await;
+    Plan::of(Table::Trusts).replace(&tables, Table::Trusts).await;
+    let (proxy, store) = proxied(&tables).await;
+    for (code, said) in [("AccessDeniedException", "not authorized"), ("ThrottlingException", "Rate exceeded")] {
+        proxy.play(refuses("DescribeTimeToLive", code, said));
+        let examined = look(&*store).await;
+        assert_eq!(only(&examined).check, Check::IndexMissing);
+        let [note] = &examined.notes[..] else { panic!("{:?}", examined.notes) };
+        assert!(note.contains("whether attributes expire") && note.contains(said), "{note}");
+        assert_eq!(examined.unseen, BTreeSet::from([Check::TimeToLive]));
+    }
 }
 
 fn expecting(expect: &[&str]) -> Visitor {
@@ -129,6 +141,13 @@ async fn point_in_time_recovery_is_found_missing_and_whoever_may_not_ask_is_told
     let examined = visitor.look(&store).await;
     assert_eq!((examined.findings, examined.notes.len(), proxy.faults()), (vec![], 1, 1));
     assert!(examined.notes[0].contains("not authorized"), "{:?}", examined.notes);
+    assert_eq!(examined.unseen, BTreeSet::from([Check::TableSettings]));
+    // Nor does it matter that nobody answers: what was not asked is told, and what was stays.
+    proxy.play(|seen| (seen.operation == "DescribeContinuousBackups" && seen.nth > 1).then_some(Fault::Page(503)));
+    let examined = visitor.look(&store).await;
+    assert_eq!((examined.findings, examined.notes.len()), (vec![], 1));
+    assert!(examined.notes[0].starts_with("from t_properties on"), "{:?}", examined.notes);
+    assert_eq!(examined.unseen, BTreeSet::from([Check::TableSettings]));
 }
 
 /// As a stand-in does that has not all of DynamoDB.
@@ -139,4 +158,5 @@ async fn what_cannot_be_asked_at_all_is_a_note() {
     assert_eq!(examined.findings, []);
     let [note] = &examined.notes[..] else { panic!("{:?}", examined.notes) };
     assert!(note.contains("whether point-in-time recovery is on"), "{note}");
+    assert_eq!(examined.unseen, BTreeSet::from([Check::TableSettings]));
 }
