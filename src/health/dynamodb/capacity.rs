@@ -1,6 +1,7 @@
 //! Tables with so small a capacity that they turn requests away. The library makes tables that are paid by request;
 //! those that its older versions made, or somebody by hand, may still have the capacity that they began with.
 
+use super::Whose;
 use crate::health::{Cure, Finding};
 use crate::metrics::Check;
 use crate::model::Table;
@@ -18,9 +19,8 @@ fn is_small(capacity: Capacity) -> bool {
     !capacity.has_moved && (capacity.read < USUAL || capacity.write < USUAL)
 }
 
-/// What is wrong with the capacity of a table and of its indexes; of the daemon's own table, where none of the
-/// application's is named.
-pub(super) fn findings(table: Option<Table>, state: &TableState) -> Option<Finding> {
+/// What is wrong with the capacity of a table and of its indexes.
+pub(super) fn findings(whose: Whose, state: &TableState) -> Option<Finding> {
     let name = &state.name;
     let of_table = state.capacity.map(|capacity| (format!("the table {name}"), capacity));
     let of_indexes = state.indexes.iter();
@@ -34,24 +34,37 @@ pub(super) fn findings(table: Option<Table>, state: &TableState) -> Option<Findi
     if small.is_empty() {
         return None;
     }
-    let hurt = match table {
-        Some(table) if LOGIN.contains(&table) => ", logins among it",
-        Some(_) => "",
-        None => ", leases among it",
+    let hurt = match whose {
+        Whose::Application(table) if LOGIN.contains(&table) => ", logins among it",
+        Whose::Application(_) => "",
+        Whose::FirstLookup => {
+            ", logins among it: the library asks it for whatever the second look-up table does not have, and takes a \
+             refusal for \"there is no such actor\""
+        }
+        Whose::Own => ", leases among it",
     };
     let what = format!(
         "{name} is provisioned with less than {USUAL} units a second, and nothing is seen to regulate that: {}; what \
          needs more is turned away{hurt}",
         small.join(", ")
     );
-    let Some(table) = table else {
-        let remedy = format!("run `aws dynamodb update-table --table-name {name} --billing-mode PAY_PER_REQUEST`");
-        return Some(Finding::new(Check::BillingMode, name, what, remedy));
-    };
-    let remedy = "run `actingweb-maintd index check --repair`, or write repair = [\"billing_mode\"] below \
-                  [jobs.index_health]: then it is paid by request, as the library makes its tables; or give it more \
-                  units";
-    Some(Finding::new(Check::BillingMode, name, what, remedy).with_cure(Cure::PayPerRequest { table }))
+    let by_hand = format!("run `aws dynamodb update-table --table-name {name} --billing-mode PAY_PER_REQUEST`");
+    Some(match whose {
+        Whose::Application(table) => {
+            let remedy = "run `actingweb-maintd index check --repair`, or write repair = [\"billing_mode\"] below \
+                          [jobs.index_health]: then it is paid by request, as the library makes its tables; or give \
+                          it more units";
+            Finding::new(Check::BillingMode, name, what, remedy).with_cure(Cure::PayPerRequest { table })
+        }
+        Whose::FirstLookup => {
+            let remedy = format!(
+                "{by_hand}; or delete it, when `actingweb-maintd lookup check` finds nothing and no process of the \
+                 application is older than ActingWeb 3.13"
+            );
+            Finding::new(Check::BillingMode, name, what, remedy)
+        }
+        Whose::Own => Finding::new(Check::BillingMode, name, what, by_hand),
+    })
 }
 
 #[cfg(test)]

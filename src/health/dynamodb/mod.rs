@@ -12,8 +12,21 @@ mod tables;
 
 pub(super) use self::repair::repair;
 use super::{Examined, Visit};
+use crate::model::Table;
 use crate::storage::Result;
 use crate::storage::dynamodb::{DynamoDb, TableState};
+
+/// What a table is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Whose {
+    /// One of the application's.
+    Application(Table),
+    /// The first look-up table. While it is there, the library asks it for whatever the second does not have, and takes
+    /// no answer for a no.
+    FirstLookup,
+    /// The daemon's own.
+    Own,
+}
 
 /// Looks at every table.
 pub(super) async fn examine(store: &DynamoDb, visit: Visit<'_>) -> Result<Examined> {
@@ -31,14 +44,19 @@ pub(super) async fn examine(store: &DynamoDb, visit: Visit<'_>) -> Result<Examin
             examined.findings.push(finding);
             continue;
         }
-        examined.findings.extend(capacity::findings(Some(*table), state));
+        examined.findings.extend(capacity::findings(Whose::Application(*table), state));
         let expected = store.expected_index(*table);
         examined.findings.extend(indexes::findings(*table, state, expected, by_table));
         examined.indexes.extend(indexes::figures(*table, state));
         sound.push((*table, state));
     }
+    // Nobody minds when it is deleted.
+    if let Some(first) = inspection.first_lookup.as_ref().filter(|first| first.status != "DELETING") {
+        let finding = tables::unusable(first).or_else(|| capacity::findings(Whose::FirstLookup, first));
+        examined.findings.extend(finding);
+    }
     if let Some(own) = &inspection.own {
-        examined.findings.extend(tables::unusable(own).or_else(|| capacity::findings(None, own)));
+        examined.findings.extend(tables::unusable(own).or_else(|| capacity::findings(Whose::Own, own)));
     }
     settings::look(store, visit, &sound, &mut examined).await;
     if visit.criteria.deep {

@@ -5,8 +5,7 @@ use crate::metrics::Check;
 use crate::model::{Table, layout};
 use crate::storage::dynamodb::{KeyPart, TableState};
 
-/// The finding that a table is missing. Where actors are looked up by an index, nobody needs the look-up table. The
-/// first look-up table is needed by nobody anywhere.
+/// The finding that a table is missing. Where actors are looked up by an index, nobody needs the look-up table.
 pub(super) fn missing(table: Table, name: &str, by_table: bool) -> Option<Finding> {
     if table == Table::PropertyLookup && !by_table {
         return None;

@@ -108,6 +108,11 @@ impl DynamoDb {
         Ok(self.value_of(op, id, name).await?.as_deref() == Some(value))
     }
 
+    /// The name of the first look-up table, whether it is there or not.
+    pub(super) fn first_lookup_table(&self) -> String {
+        format!("{}{FIRST_LOOKUP}", self.settings.table_prefix)
+    }
+
     /// The actor by the first look-up table, where it is still there.
     async fn first_lookup(&self, op: Op, name: &str, value: &str) -> Result<Option<String>> {
         let cannot_be = name.len() > MAX_HASH_KEY || value.len() > MAX_RANGE_KEY;
@@ -119,7 +124,7 @@ impl DynamoDb {
             .await
             .work
             .get_item()
-            .table_name(format!("{}{FIRST_LOOKUP}", self.settings.table_prefix))
+            .table_name(self.first_lookup_table())
             .key("property_name", Sdk::S(name.to_owned()))
             .key("value", Sdk::S(value.to_owned()))
             .consistent_read(true)

@@ -91,6 +91,8 @@ pub struct Capacity {
 pub struct Inspection {
     /// The application's tables; none for those that there are not.
     pub tables: Vec<(Table, Option<TableState>)>,
+    /// The first look-up table, if it is there and asked: by the library, for what the second does not have.
+    pub first_lookup: Option<TableState>,
     /// The daemon's own table.
     pub own: Option<TableState>,
 }
@@ -129,8 +131,12 @@ impl DynamoDb {
                 Box::pin(async move { Ok((table, self.describe_table(OP, &self.table(table)).await?.map(state))) })
             });
             let tables = described.buffered(AT_ONCE).try_collect().await?;
+            let first_lookup = match self.indexing.by_table {
+                true => self.describe_table(OP, &self.first_lookup_table()).await?.map(state),
+                false => None,
+            };
             let own = self.describe_table(OP, &self.own_table()).await?.map(state);
-            Ok(Inspection { tables, own })
+            Ok(Inspection { tables, first_lookup, own })
         })
         .await
     }

@@ -1,13 +1,13 @@
 //! Tables with a small capacity that was forgotten.
 
 use actingweb_maintd::metrics::Check;
-use actingweb_maintd::model::Table;
+use actingweb_maintd::model::{Indexing, Table};
 use actingweb_maintd::work::RepairOutcome;
 use aws_sdk_dynamodb::types::BillingMode;
 use serde_json::json;
 
 use super::plan::Plan;
-use super::{describes, finds, finds_nothing, kinds, proxied, run_repairing};
+use super::{describes, finds, finds_nothing, kinds, look, only, proxied, run_repairing};
 use crate::harness::dynamodb::TestTables;
 
 #[tokio::test]
@@ -66,4 +66,34 @@ async fn the_daemons_own_table_is_told_and_left_to_people() {
     let finding = finds(&*tables.store(), Check::BillingMode, &own).await;
     assert!(finding.what.contains("leases among it") && finding.cure.is_none(), "{finding:?}");
     assert!(finding.remedy.contains("--billing-mode PAY_PER_REQUEST"), "{finding:?}");
+}
+
+/// The library asks it for each value that the second one does not have, and takes a refusal for a no.
+#[tokio::test]
+async fn the_first_look_up_table_is_looked_at_as_long_as_it_is_asked() {
+    let tables = TestTables::new().await;
+    let (proxy, store) = proxied(&tables).await;
+    let first = format!("{}_property_lookup", tables.prefix());
+    let plan = Plan::of(Table::Actors).by(&["property_name", "value"]);
+    plan.clone().with_units(1).make(tables.client(), &first).await;
+    let finding = finds(&*store, Check::BillingMode, &first).await;
+    assert!(finding.what.contains("logins among it: the library asks it"), "{finding:?}");
+    assert!(finding.remedy.contains(&format!("--table-name {first} --billing-mode PAY_PER_REQUEST")), "{finding:?}");
+    assert!(finding.remedy.contains("lookup check") && finding.cure.is_none(), "{finding:?}");
+    // Where an index is asked, nobody asks it.
+    let by_index = look(&*tables.indexed(Indexing { by_table: false, ..Indexing::default() })).await;
+    assert_eq!(only(&by_index).check, Check::IndexMissing);
+
+    let status = |status: &str| describes(first.clone(), vec![("/Table/TableStatus", json!(status))]);
+    proxy.play(status("ARCHIVED"));
+    finds(&*store, Check::TableStatus, &first).await;
+    // Whoever has no use for it any more deletes it.
+    proxy.play(status("DELETING"));
+    finds_nothing(&*store).await;
+    assert!(proxy.faults() > 0);
+    proxy.heal();
+    tables.client().delete_table().table_name(&first).send().await.unwrap();
+    finds_nothing(&*store).await;
+    plan.make(tables.client(), &first).await;
+    finds_nothing(&*store).await;
 }

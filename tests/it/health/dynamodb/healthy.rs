@@ -90,13 +90,6 @@ async fn what_the_library_makes_only_does_not_expire() {
         finds(&*store, Check::TimeToLive, &attributes).await;
         expire(tables.client(), &attributes).await;
         is_healthy_with_rows(&store, indexes).await;
-        // It never makes the first look-up table, and an old one is nobody's business.
-        Plan::of(Table::Actors)
-            .by(&["property_name", "value"])
-            .with_units(1)
-            .make(tables.client(), &format!("{}_property_lookup", tables.prefix()))
-            .await;
-        finds_nothing(&*store).await;
     }
 }
 
