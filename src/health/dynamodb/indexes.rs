@@ -55,15 +55,22 @@ fn of_expected(table: Table, state: &TableState, expected: SecondaryIndex) -> Op
     let Some(index) = state.index(expected.name) else {
         let what =
             format!("the table {name} has no index `{}`, by which {purpose}: no such query works", expected.name);
+        if table == Table::Properties {
+            return Some(Finding::new(Check::IndexMissing, object, what, limiting(name, expected)));
+        }
         let remedy = "run `actingweb-maintd index check --repair`, or write repair = [\"index_missing\"] below \
                       [jobs.index_health]: DynamoDB builds it while the table is used";
         let finding = Finding::new(Check::IndexMissing, object, what, remedy);
         return Some(finding.with_cure(Cure::CreateSecondaryIndex { table }));
     };
+    let making = match table {
+        Table::Properties => format!("`{}`", creation(name, expected)),
+        _ => "`actingweb-maintd index check --repair`".to_owned(),
+    };
     let of = format!("the index `{}` of the table {name}", index.name);
     if index.status == "DELETING" {
         let what = format!("{of}, by which {purpose}, is being deleted");
-        let remedy = "find out who deletes it; when it is gone, run `actingweb-maintd index check --repair`";
+        let remedy = format!("find out who deletes it; when it is gone, run {making}");
         return Some(Finding::new(Check::IndexMissing, object, what, remedy));
     }
     let mut differences = Vec::new();
@@ -76,8 +83,8 @@ fn of_expected(table: Table, state: &TableState, expected: SecondaryIndex) -> Op
     if !differences.is_empty() {
         let what = format!("{of}, by which {purpose}, {}", differences.join(", and "));
         let remedy = format!(
-            "an index cannot be changed: delete it at a quiet hour with `{}`, and as soon as it is gone run \
-             `actingweb-maintd index check --repair`; until the new one is built, nothing is found by it",
+            "an index cannot be changed: delete it at a quiet hour with `{}`, and as soon as it is gone run {making}; \
+             until the new one is built, nothing is found by it",
             deletion(name, &index.name)
         );
         return Some(Finding::new(Check::IndexDifferent, object, what, remedy));
@@ -98,6 +105,18 @@ fn of_expected(table: Table, state: &TableState, expected: SecondaryIndex) -> Op
         expected.attribute
     );
     Some(Finding { rows: Some(apart), ..Finding::new(Check::IndexDrift, object, what, remedy) })
+}
+
+/// What to do where the index on all values is missing. Nobody makes it unasked: from then on DynamoDB refuses values
+/// that the application can store now.
+fn limiting(name: &str, expected: SecondaryIndex) -> String {
+    format!(
+        "change over to the look-up table: call with_legacy_property_index(enable=False) or set \
+         USE_PROPERTY_LOOKUP_TABLE=true in the application, set storage.property_lookup = true here, and run \
+         `actingweb-maintd schema apply` and `actingweb-maintd lookup check --repair`; or make the index with `{}`, \
+         from which moment on DynamoDB refuses every value of a property of more than {MAX_HASH_KEY} bytes",
+        creation(name, expected)
+    )
 }
 
 /// An index that nobody of ActingWeb asks.
@@ -143,6 +162,15 @@ const fn purpose(table: Table) -> &'static str {
         Table::Trusts => "trusts are found by their secret, so that peers get in",
         _ => "actors are found by what they store",
     }
+}
+
+fn creation(table: &str, SecondaryIndex { name, attribute }: SecondaryIndex) -> String {
+    format!(
+        "aws dynamodb update-table --table-name {table} --attribute-definitions \
+         AttributeName={attribute},AttributeType=S --global-secondary-index-updates '[{{\"Create\": {{\"IndexName\": \
+         \"{name}\", \"KeySchema\": [{{\"AttributeName\": \"{attribute}\", \"KeyType\": \"HASH\"}}], \"Projection\": \
+         {{\"ProjectionType\": \"ALL\"}}}}}}]'"
+    )
 }
 
 fn deletion(table: &str, index: &str) -> String {

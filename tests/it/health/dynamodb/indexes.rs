@@ -32,7 +32,7 @@ fn legacy_mode() -> Indexing {
 async fn a_missing_index_is_found_and_made_with_every_row_in_it() {
     let tables = legacy().await;
     let store = tables.indexed(legacy_mode());
-    for (table, index, _) in INDEXES {
+    for (table, index, _) in INDEXES.into_iter().filter(|(table, ..)| *table != Table::Properties) {
         Plan::of(table).replace(&tables, table).await;
         if table == Table::Actors {
             put_actors(&tables, 30, Some("ada")).await;
@@ -55,6 +55,41 @@ async fn a_missing_index_is_found_and_made_with_every_row_in_it() {
         assert_eq!(run_repairing(&store).await.report.health.expect("what was seen").repairs, []);
     }
     assert_eq!(store.actors_by_creator("ada").await.unwrap().len(), 30);
+}
+
+#[tokio::test]
+async fn the_index_on_all_values_is_told_and_never_made() {
+    let tables = legacy().await;
+    let store = tables.indexed(legacy_mode());
+    Plan::of(Table::Properties).replace(&tables, Table::Properties).await;
+    let long = AttributeValue::S("v".repeat(2049));
+    let item = |value| {
+        [("id", "a"), ("name", "n")]
+            .map(|(name, text)| (name, AttributeValue::S(text.to_owned())))
+            .into_iter()
+            .chain([("value", value)])
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect()
+    };
+    tables.put_raw(Table::Properties, item(long.clone())).await;
+    let object = format!("{}/property-index", tables.name(Table::Properties));
+    let finding = finds(&*store, Check::IndexMissing, &object).await;
+    assert!(finding.remedy.starts_with("change over to the look-up table"), "{finding:?}");
+    assert!(finding.remedy.contains("of more than 2048 bytes") && finding.cure.is_none(), "{finding:?}");
+    assert_eq!(kinds(&run_repairing(&store).await), ["index_missing"]);
+    // What could be stored still can.
+    tables.put_raw(Table::Properties, item(long)).await;
+    // Whoever cannot do without it is shown how: the command is what AWS takes.
+    let (_, command) = finding.remedy.split_once("--global-secondary-index-updates '").expect("a command");
+    let (updates, _) = command.split_once('\'').expect("its end");
+    let updates: serde_json::Value = serde_json::from_str(updates).expect("JSON");
+    assert_eq!(updates[0]["Create"]["KeySchema"][0], json!({"AttributeName": "value", "KeyType": "HASH"}));
+    assert_eq!(updates[0]["Create"]["IndexName"], "property-index");
+
+    // Nor is the repair named where it is another, or goes away.
+    Plan::of(Table::Properties).indexed("property-index", "other").replace(&tables, Table::Properties).await;
+    let finding = finds(&*store, Check::IndexDifferent, &object).await;
+    assert!(!finding.remedy.contains("--repair") && finding.remedy.contains("\"Create\""), "{finding:?}");
 }
 
 /// Puts actors, without a creator where none is given.
