@@ -12,7 +12,7 @@ mod tables;
 
 pub(super) use self::repair::repair;
 use super::{Examined, Visit};
-use crate::model::Table;
+use crate::model::{Table, clock};
 use crate::storage::Result;
 use crate::storage::dynamodb::{DynamoDb, TableState};
 
@@ -32,6 +32,7 @@ enum Whose {
 pub(super) async fn examine(store: &DynamoDb, visit: Visit<'_>) -> Result<Examined> {
     let by_table = store.looks_up_by_table();
     let inspection = store.inspect().await?;
+    let now = clock::now();
     let mut examined = Examined::default();
     // Those that can be used, and are ActingWeb's.
     let mut sound = Vec::new();
@@ -44,19 +45,20 @@ pub(super) async fn examine(store: &DynamoDb, visit: Visit<'_>) -> Result<Examin
             examined.findings.push(finding);
             continue;
         }
-        examined.findings.extend(capacity::findings(Whose::Application(*table), state));
+        examined.findings.extend(capacity::findings(Whose::Application(*table), state, now));
         let expected = store.expected_index(*table);
         examined.findings.extend(indexes::findings(*table, state, expected, by_table));
         examined.indexes.extend(indexes::figures(*table, state));
         sound.push((*table, state));
     }
-    // Nobody minds when it is deleted.
-    if let Some(first) = inspection.first_lookup.as_ref().filter(|first| first.status != "DELETING") {
-        let finding = tables::unusable(first).or_else(|| capacity::findings(Whose::FirstLookup, first));
-        examined.findings.extend(finding);
-    }
-    if let Some(own) = &inspection.own {
-        examined.findings.extend(tables::unusable(own).or_else(|| capacity::findings(Whose::Own, own)));
+    // Nobody minds when the first look-up table is deleted.
+    let first = inspection.first_lookup.as_ref().filter(|first| first.status != "DELETING");
+    let others = [first.map(|first| (Whose::FirstLookup, first)), inspection.own.as_ref().map(|own| (Whose::Own, own))];
+    for (whose, state) in others.into_iter().flatten() {
+        match tables::unusable(state) {
+            Some(finding) => examined.findings.push(finding),
+            None => examined.findings.extend(capacity::findings(whose, state, now)),
+        }
     }
     settings::look(store, visit, &sound, &mut examined).await;
     if visit.criteria.deep {

@@ -82,8 +82,10 @@ pub struct Capacity {
     pub read: u64,
     /// Units for writing.
     pub write: u64,
-    /// Whether it has been raised and lowered since the table is there.
-    pub has_moved: bool,
+    /// When it was last raised, if ever.
+    pub raised_at: Option<DateTime<Utc>>,
+    /// When it was last lowered, if ever.
+    pub lowered_at: Option<DateTime<Utc>>,
 }
 
 /// The tables of a deployment.
@@ -217,8 +219,9 @@ fn capacity(found: Option<&ProvisionedThroughputDescription>) -> Option<Capacity
     let found = found?;
     let units = |units: Option<i64>| u64::try_from(units.unwrap_or_default()).unwrap_or_default();
     let (read, write) = (units(found.read_capacity_units()), units(found.write_capacity_units()));
-    let has_moved = found.last_increase_date_time().is_some() && found.last_decrease_date_time().is_some();
-    (read > 0 || write > 0).then_some(Capacity { read, write, has_moved })
+    let raised_at = found.last_increase_date_time().copied().and_then(time);
+    let lowered_at = found.last_decrease_date_time().copied().and_then(time);
+    (read > 0 || write > 0).then_some(Capacity { read, write, raised_at, lowered_at })
 }
 
 fn count(count: Option<i64>) -> Option<u64> {

@@ -1,14 +1,18 @@
 //! Tables with a small capacity that was forgotten.
 
 use actingweb_maintd::metrics::Check;
-use actingweb_maintd::model::{Indexing, Table};
+use actingweb_maintd::model::{Indexing, Table, clock};
 use actingweb_maintd::work::RepairOutcome;
 use aws_sdk_dynamodb::types::BillingMode;
+use chrono::TimeDelta;
 use serde_json::json;
 
 use super::plan::Plan;
 use super::{describes, finds, finds_nothing, kinds, look, only, proxied, run_repairing};
 use crate::harness::dynamodb::TestTables;
+
+const RAISED: &str = "/Table/ProvisionedThroughput/LastIncreaseDateTime";
+const LOWERED: &str = "/Table/ProvisionedThroughput/LastDecreaseDateTime";
 
 #[tokio::test]
 async fn a_small_capacity_is_found_and_paid_by_request_from_then_on() {
@@ -47,14 +51,36 @@ async fn a_capacity_that_somebody_looks_after_is_left_alone() {
     Plan::of(Table::PeerTrustees).with_units(1).replace(&tables, Table::PeerTrustees).await;
     let finding = finds(&*store, Check::BillingMode, &tables.name(Table::PeerTrustees)).await;
     assert!(!finding.what.contains("login"), "{finding:?}");
-    // It goes up and down.
-    let (up, down) =
-        ("/Table/ProvisionedThroughput/LastIncreaseDateTime", "/Table/ProvisionedThroughput/LastDecreaseDateTime");
-    let times = |places: &[&'static str]| places.iter().map(|place| (*place, json!(1_790_000_000.5))).collect();
-    proxy.play(describes(tables.name(Table::PeerTrustees), times(&[up, down])));
-    finds_nothing(&*store).await;
-    proxy.play(describes(tables.name(Table::PeerTrustees), times(&[up])));
+    // It goes up and down, and of late.
+    let times = |changes: &[(&'static str, i64)]| {
+        let at = |days: &i64| json!((clock::now() - TimeDelta::days(*days)).timestamp());
+        let changes = changes.iter().map(|(place, days)| (*place, at(days))).collect();
+        describes(tables.name(Table::PeerTrustees), changes)
+    };
+    for changes in [&[(RAISED, 400), (LOWERED, 3)][..], &[(RAISED, 29)], &[(LOWERED, 29)]] {
+        proxy.play(times(changes));
+        finds_nothing(&*store).await;
+    }
+    proxy.play(times(&[(RAISED, 400), (LOWERED, 31)]));
     finds(&*store, Check::BillingMode, &tables.name(Table::PeerTrustees)).await;
+}
+
+/// Paying by request would undo what somebody has set up.
+#[tokio::test]
+async fn a_small_index_of_a_regulated_table_is_told_by_itself() {
+    let tables = TestTables::new().await;
+    let (proxy, store) = proxied(&tables).await;
+    let plan = Plan::of(Table::Trusts).with_units(100).with_index_units(1).indexed("secret-index", "secret");
+    plan.replace(&tables, Table::Trusts).await;
+    proxy.play(describes(tables.name(Table::Trusts), vec![(RAISED, json!(clock::now().timestamp()))]));
+    let object = format!("{}/secret-index", tables.name(Table::Trusts));
+    let finding = finds(&*store, Check::BillingMode, &object).await;
+    assert!(finding.what.contains("with 1 for reading and 1 for writing"), "{finding:?}");
+    assert!(finding.remedy.contains("register-scalable-target") && finding.cure.is_none(), "{finding:?}");
+    // A table that nobody regulates is paid by request with its index.
+    proxy.heal();
+    let finding = finds(&*store, Check::BillingMode, &tables.name(Table::Trusts)).await;
+    assert!(finding.cure.is_some(), "{finding:?}");
 }
 
 #[tokio::test]
