@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use chrono::{DateTime, TimeDelta, Utc};
 
-use super::tables;
+use super::{capacity, tables};
 use crate::health::{Cure, Finding, Visit};
-use crate::model::Table;
-use crate::storage::dynamodb::{Alteration, DynamoDb, TableState};
+use crate::model::{Table, clock};
+use crate::storage::dynamodb::{Alteration, Capacity, DynamoDb, TableState};
 use crate::storage::{Error, ErrorKind, NativeExpiry, Result};
 use crate::work::{RepairOutcome, Repaired};
 
@@ -64,7 +64,12 @@ async fn create_index(store: &DynamoDb, visit: Visit<'_>, table: Table) -> Resul
     };
     let is_there = |state: &TableState| state.index(expected.name).is_some();
     let answer = match changeable(store, table, is_there).await? {
-        Changeable::Yes => store.create_index(table).await,
+        Changeable::Yes(state) => {
+            if let Some(capacity) = state.capacity.filter(|capacity| capacity::is_regulated(*capacity, clock::now())) {
+                return Ok((RepairOutcome::PutOff, unregulated(&state.name, capacity, expected.name)));
+            }
+            store.create_index(table).await
+        }
         Changeable::Already => Ok(Alteration::Begun),
         Changeable::No(ended) => return Ok(ended),
     };
@@ -77,17 +82,38 @@ async fn create_index(store: &DynamoDb, visit: Visit<'_>, table: Table) -> Resul
         state.index(expected.name).is_some_and(|index| index.status == "ACTIVE" && !index.is_backfilling)
     };
     Ok(match wait_until(store, visit, table, is_there, is_built).await? {
-        Waited::Done => (RepairOutcome::Done, format!("{index} was made")),
+        Waited::Done(state) => {
+            let capacity = state.index(expected.name).and_then(|index| index.capacity);
+            (RepairOutcome::Done, format!("{index} was made{}", capacity.map(given).unwrap_or_default()))
+        }
         Waited::Undone => (RepairOutcome::Failed, format!("somebody has deleted {index}")),
         Waited::Stopped => (RepairOutcome::GoingOn, format!("DynamoDB goes on building {index}")),
     })
+}
+
+/// Why no index is made of a table whose capacity is regulated: what it would be given, it would keep.
+fn unregulated(table: &str, Capacity { read, write, .. }: Capacity, index: &str) -> String {
+    format!(
+        "something regulates the capacity of the table {table}, and nothing would regulate the index's, which would keep \
+         the {read} units for reading and {write} for writing that the table has at this moment: have the table paid by \
+         request first (`aws dynamodb update-table --table-name {table} --billing-mode PAY_PER_REQUEST`) and repair \
+         again, or make the index by hand and register table/{table}/index/{index} with Application Auto Scaling"
+    )
+}
+
+/// What an index was given, in words.
+fn given(Capacity { read, write, .. }: Capacity) -> String {
+    format!(
+        ", with {read} units for reading and {write} for writing as the table has; nothing regulates them, and where they are \
+         too few, what is written to the table is turned away"
+    )
 }
 
 /// Has a table paid by request.
 async fn pay_by_request(store: &DynamoDb, visit: Visit<'_>, table: Table) -> Result<Ended> {
     let is_paid = |state: &TableState| state.capacity.is_none();
     let answer = match changeable(store, table, is_paid).await? {
-        Changeable::Yes => store.pay_by_request(table).await,
+        Changeable::Yes(_) => store.pay_by_request(table).await,
         Changeable::Already => Ok(Alteration::Begun),
         Changeable::No(ended) => return Ok(ended),
     };
@@ -101,7 +127,7 @@ async fn pay_by_request(store: &DynamoDb, visit: Visit<'_>, table: Table) -> Res
     let name = format!("the table {}", store.table_name(table));
     let is_switched = |state: &TableState| is_paid(state) && state.status == "ACTIVE";
     Ok(match wait_until(store, visit, table, is_paid, is_switched).await? {
-        Waited::Done => (RepairOutcome::Done, format!("{name} is paid by request")),
+        Waited::Done(_) => (RepairOutcome::Done, format!("{name} is paid by request")),
         Waited::Undone => (RepairOutcome::Failed, format!("somebody has deleted {name}, or switched it back")),
         Waited::Stopped => (RepairOutcome::GoingOn, format!("DynamoDB goes on switching {name} to be paid by request")),
     })
@@ -121,7 +147,8 @@ async fn expire(store: &DynamoDb) -> Ended {
 
 /// Whether a table can be changed now.
 enum Changeable {
-    Yes,
+    /// As it is.
+    Yes(Box<TableState>),
     /// It is as it is to be already.
     Already,
     No(Ended),
@@ -138,7 +165,7 @@ async fn changeable(store: &DynamoDb, table: Table, is_so: impl Fn(&TableState) 
     }
     Ok(match state.status.as_str() {
         _ if is_so(&state) => Changeable::Already,
-        "ACTIVE" => Changeable::Yes,
+        "ACTIVE" => Changeable::Yes(Box::new(state)),
         status => {
             let why = format!("the table {} is {status}, and can only be changed when it is ACTIVE", state.name);
             Changeable::No((RepairOutcome::PutOff, why))
@@ -191,7 +218,8 @@ fn failed(error: &Error, permission: &str) -> Ended {
 
 /// How waiting for DynamoDB ended.
 enum Waited {
-    Done,
+    /// It is as it is then.
+    Done(Box<TableState>),
     /// Somebody wants to stop.
     Stopped,
     /// Somebody has undone it.
@@ -211,7 +239,7 @@ async fn wait_until(
     loop {
         match store.inspect_table(table).await {
             Ok(None) => return Ok(Waited::Undone),
-            Ok(Some(state)) if is_done(&state) => return Ok(Waited::Done),
+            Ok(Some(state)) if is_done(&state) => return Ok(Waited::Done(Box::new(state))),
             Ok(Some(state)) => {
                 let at_rest = state.status == "ACTIVE" && !has_begun(&state);
                 unseen = if at_rest { unseen + 1 } else { 0 };

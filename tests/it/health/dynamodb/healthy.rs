@@ -120,7 +120,9 @@ async fn on_moto_everything_is_as_in_process() {
         let repaired = visitor.repair(&store, &finding).await;
         assert_eq!(repaired.outcome, RepairOutcome::Done, "{repaired:?}");
         finds_nothing(&store).await;
-        // An index can do as much as its table, or it would hold it up.
+        // An index can do as much as its table, or it would hold it up; and that is said.
+        let given = "with 40 units for reading and 40 for writing as the table has; nothing regulates them";
+        assert_eq!(repaired.what.contains(given), units == Some(40), "{repaired:?}");
         let actors = store.inspect_table(Table::Actors).await.unwrap().expect("the table");
         assert_eq!(actors.capacity.map(|capacity| capacity.write), units);
         assert_eq!(actors.indexes[0].capacity, actors.capacity);

@@ -3,7 +3,7 @@
 use actingweb_maintd::health::Finding;
 use actingweb_maintd::jobs::index_health;
 use actingweb_maintd::metrics::Check;
-use actingweb_maintd::model::Table;
+use actingweb_maintd::model::{Table, clock};
 use actingweb_maintd::storage::Store;
 use actingweb_maintd::work::{RepairOutcome, StopReason};
 use chrono::{DateTime, Utc};
@@ -124,6 +124,26 @@ async fn a_table_that_is_being_changed_is_put_off() {
     );
     proxy.heal();
     finds(&*store, Check::IndexMissing, &found.object).await;
+}
+
+/// It would keep what the table has at this moment, and hold the table up as soon as that has more.
+#[tokio::test]
+async fn no_index_is_made_that_nothing_would_regulate_unlike_its_table() {
+    let tables = TestTables::new().await;
+    Plan::of(Table::Actors).with_units(40).replace(&tables, Table::Actors).await;
+    let (proxy, store) = proxied(&tables).await;
+    let found = finding(&*store).await;
+    let raised = json!(clock::now().timestamp());
+    let places = vec![("/Table/ProvisionedThroughput/LastIncreaseDateTime", raised)];
+    proxy.play(describes(tables.name(Table::Actors), places));
+    let repaired = visitor().repair(&*store, &found).await;
+    assert_eq!((repaired.outcome, proxy.count("UpdateTable")), (RepairOutcome::PutOff, 0), "{repaired:?}");
+    assert!(repaired.what.contains("the 40 units for reading and 40 for writing"), "{repaired:?}");
+    assert!(repaired.what.contains("Application Auto Scaling"), "{repaired:?}");
+    // Where nothing regulates the table either, there is nothing to wait for.
+    proxy.heal();
+    assert_eq!(visitor().repair(&*store, &found).await.outcome, RepairOutcome::Done);
+    finds_nothing(&*store).await;
 }
 
 /// A table that was switched to be paid by request then, and is refused another change.
