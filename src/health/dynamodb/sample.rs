@@ -4,7 +4,7 @@
 //! and the same each time, so that a finding does not come and go.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::index_object;
 use crate::health::{Examined, Finding, Visit};
@@ -12,11 +12,15 @@ use crate::metrics::Check;
 use crate::model::limits::{MAX_HASH_KEY, MAX_ITEM, MAX_RANGE_KEY, item_size};
 use crate::model::{AttributeValue, Item, Source, Table};
 use crate::storage::dynamodb::{DynamoDb, KeyPart, TableState};
-use crate::storage::{Bulk, ErrorKind, Place, Segment, Stretch};
+use crate::storage::{ErrorKind, Place, Stretch};
 use crate::throttle::Reason;
 
 /// How many rows are read at once at most; DynamoDB hands out a megabyte of them at most.
 const PAGE: u32 = 1000;
+
+/// A sample takes no more read units than this for each row that it may have: whole rows of 16 KB on average. Where they
+/// are larger, it has fewer of them.
+const UNITS: f64 = 2.0;
 
 /// How often a page is asked for that the table has no capacity for.
 const ATTEMPTS: u32 = 20;
@@ -51,8 +55,8 @@ pub(super) async fn look(store: &DynamoDb, visit: Visit<'_>, sound: &[(Table, &T
     visit.progress.expect(sound.iter().map(|(_, state)| state.rows.unwrap_or_default().min(sample)).sum());
     for (table, state) in sound {
         let mut found: BTreeMap<Limit, Near> = BTreeMap::new();
-        let (mut rows, mut next) = (0, Some(Place::default()));
-        while let Some(place) = next.filter(|_| rows < sample) {
+        let (mut rows, mut units, mut next) = (0, 0.0, Some(Place::default()));
+        while let Some(place) = next.filter(|_| rows < sample && units < sample as f64 * UNITS) {
             let page = u32::try_from(sample - rows).unwrap_or(PAGE).min(PAGE);
             let stretch = match read(store, visit, *table, &place, page).await {
                 Ok(stretch) => stretch,
@@ -69,7 +73,7 @@ pub(super) async fn look(store: &DynamoDb, visit: Visit<'_>, sound: &[(Table, &T
             }
             rows += stretch.records.len() as u64;
             visit.progress.add(stretch.records.len() as u64);
-            rest(visit, Reason::Budget, visit.budget.for_reading(stretch.read_units)).await;
+            units += stretch.read_units;
             next = stretch.next;
         }
         examined.findings.extend(found.into_iter().map(|(limit, near)| finding(state, &limit, near, rows)));
@@ -79,19 +83,29 @@ pub(super) async fn look(store: &DynamoDb, visit: Visit<'_>, sound: &[(Table, &T
     }
 }
 
-/// Reads a page, and again while the table has no capacity for it; or says why not.
+/// Reads a page, and again while the table has no capacity for it; or says why not. Rests as long as each request has
+/// taken, or until the budget allows more.
 async fn read(store: &DynamoDb, visit: Visit<'_>, table: Table, place: &Place, page: u32) -> Result<Stretch, String> {
     let mut attempt = 1;
     loop {
         if visit.stop.requested().is_some() {
             return Err("the look was stopped".to_owned());
         }
-        match Box::pin(store.scan(table, Segment::WHOLE, place, page)).await {
+        let begun = Instant::now();
+        let answer = Box::pin(store.sample(table, place, page)).await;
+        let took = begun.elapsed();
+        match answer {
+            Ok(stretch) => {
+                let budget = visit.budget.for_reading(stretch.read_units);
+                let reason = if budget > took { Reason::Budget } else { Reason::Rate };
+                rest(visit, reason, took.max(budget)).await;
+                return Ok(stretch);
+            }
             Err(error) if error.kind == ErrorKind::Throttled && attempt < ATTEMPTS => {
                 rest(visit, Reason::Throttled, REST).await;
                 attempt += 1;
             }
-            answer => return answer.map_err(|error| error.chain()),
+            Err(error) => return Err(error.chain()),
         }
     }
 }

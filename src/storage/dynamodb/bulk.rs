@@ -15,6 +15,8 @@ use super::{DynamoDb, Op, record};
 use crate::model::{Item, Record, Source, Table};
 use crate::storage::{Bulk, ErrorKind, Place, Result, Segment, Stretch, Written};
 
+const SCAN: Op = Op { name: "scan", phrase: "read a stretch of a table" };
+
 /// How many batches of one call are on their way at once.
 const BATCHES: usize = 4;
 
@@ -24,31 +26,7 @@ pub(super) type Start = Option<HashMap<String, Sdk>>;
 #[async_trait]
 impl Bulk for DynamoDb {
     async fn scan(&self, table: Table, segment: Segment, place: &Place, limit: u32) -> Result<Stretch> {
-        const OP: Op = Op { name: "scan", phrase: "read a stretch of a table" };
-        self.measured(OP, async {
-            let start = start(OP, place)?;
-            let count = |number: u32| i32::try_from(number).unwrap_or(i32::MAX).max(1);
-            let request = self
-                .clients()
-                .await
-                .work
-                .scan()
-                .table_name(self.table(table))
-                .segment(i32::try_from(segment.index).unwrap_or(i32::MAX))
-                .total_segments(count(segment.of))
-                .limit(count(limit))
-                .consistent_read(true)
-                .set_exclusive_start_key(start)
-                .return_consumed_capacity(ReturnConsumedCapacity::Total);
-            let answer = self.send(OP, request.send()).await?.op(OP)?;
-            let read_units = self.read_units(table.name(), answer.consumed_capacity());
-            let items = answer.items.unwrap_or_default().into_iter();
-            let records =
-                items.map(|item| Ok(record::record(table, from_sdk(OP, table, item)?))).collect::<Result<_>>()?;
-            let next = answer.last_evaluated_key.map(|key| next(OP, key)).transpose()?;
-            Ok(Stretch { records, next, read_units })
-        })
-        .await
+        self.measured(SCAN, self.stretch(table, segment, place, limit, true)).await
     }
 
     async fn read_all(&self, table: Table, id: &str) -> Result<Vec<Record>> {
@@ -125,6 +103,47 @@ impl Bulk for DynamoDb {
 }
 
 impl DynamoDb {
+    /// Reads a stretch of a table as [`Bulk::scan`] does, but perhaps not what was written within the last second: for
+    /// half of the price.
+    ///
+    /// # Errors
+    ///
+    /// When DynamoDB does not answer, or not with rows.
+    pub async fn sample(&self, table: Table, place: &Place, limit: u32) -> Result<Stretch> {
+        self.measured(SCAN, self.stretch(table, Segment::WHOLE, place, limit, false)).await
+    }
+
+    async fn stretch(
+        &self,
+        table: Table,
+        segment: Segment,
+        place: &Place,
+        limit: u32,
+        is_consistent: bool,
+    ) -> Result<Stretch> {
+        let start = start(SCAN, place)?;
+        let count = |number: u32| i32::try_from(number).unwrap_or(i32::MAX).max(1);
+        let request = self
+            .clients()
+            .await
+            .work
+            .scan()
+            .table_name(self.table(table))
+            .segment(i32::try_from(segment.index).unwrap_or(i32::MAX))
+            .total_segments(count(segment.of))
+            .limit(count(limit))
+            .consistent_read(is_consistent)
+            .set_exclusive_start_key(start)
+            .return_consumed_capacity(ReturnConsumedCapacity::Total);
+        let answer = self.send(SCAN, request.send()).await?.op(SCAN)?;
+        let read_units = self.read_units(table.name(), answer.consumed_capacity());
+        let items = answer.items.unwrap_or_default().into_iter();
+        let records =
+            items.map(|item| Ok(record::record(table, from_sdk(SCAN, table, item)?))).collect::<Result<_>>()?;
+        let next = answer.last_evaluated_key.map(|key| next(SCAN, key)).transpose()?;
+        Ok(Stretch { records, next, read_units })
+    }
+
     /// The look-up entries of an actor. They are not kept by actor, so this reads the whole table.
     async fn entries_of(&self, op: Op, id: &str) -> Result<Vec<Item>> {
         let table = Table::PropertyLookup;

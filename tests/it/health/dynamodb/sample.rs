@@ -1,11 +1,13 @@
 //! Rows that come close to what DynamoDB takes.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use actingweb_maintd::jobs::index_health;
 use actingweb_maintd::metrics::Check;
 use actingweb_maintd::model::setting::Bounded;
 use actingweb_maintd::model::{Indexing, Table};
+use actingweb_maintd::storage::{Bulk, Place, Segment};
 use actingweb_maintd::throttle::Budget;
 use actingweb_maintd::work::StopReason;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -85,6 +87,48 @@ async fn a_sample_has_an_end() {
     assert_eq!(visitor.progress.done(), 0);
     assert!(examined.notes[0].ends_with("the look was stopped"), "{:?}", examined.notes);
     assert_eq!(examined.unseen, BTreeSet::from([Check::KeySize, Check::ItemSize]));
+}
+
+#[tokio::test]
+async fn a_sample_ends_as_well_when_it_has_cost_enough() {
+    let tables = TestTables::new().await;
+    let store = tables.store();
+    let value = "x".repeat(300 * 1024);
+    for n in 0..12 {
+        let id = format!("actor-{n}");
+        put(&tables, Table::Properties, &[("id", &id), ("name", "big"), ("value", &value)]).await;
+    }
+    let looked_at = async |sample| {
+        let visitor = Visitor::new(&index_health::Settings { sample: Bounded::new(sample), ..deep() });
+        visitor.look(&*store).await;
+        visitor.progress.done()
+    };
+    // A page has four of them at most, and they cost 38 units each.
+    let (few, most) = (looked_at(12).await, looked_at(1000).await);
+    assert!(few < 12 && most == 12, "{few}, {most}");
+}
+
+/// Whoever reads all the time at full speed leaves half of it to others, and pays half for each read.
+#[tokio::test]
+async fn a_sample_reads_at_half_speed_and_for_half_the_price() {
+    let tables = TestTables::new().await;
+    let (proxy, store) = proxied(&tables).await;
+    tables.add_attributes("sessions", 30, 600).await;
+    let place = Place::default();
+    let [cheap, dear] = [
+        store.sample(Table::Attributes, &place, 100).await.expect("reading"),
+        store.scan(Table::Attributes, Segment::WHOLE, &place, 100).await.expect("reading"),
+    ];
+    assert_eq!((cheap.records.len(), cheap.read_units * 2.0), (dear.records.len(), dear.read_units));
+
+    let visitor = Visitor::new(&deep());
+    proxy.play(|seen| (seen.operation == "Scan").then_some(Fault::Late(Duration::from_secs(1))));
+    let stop = async {
+        eventually("it rests", async || visitor.progress.resting() == Some("rate")).await;
+        visitor.stop.request(StopReason::Shutdown);
+    };
+    let (examined, ()) = tokio::join!(visitor.look(&*store), stop);
+    assert_eq!(examined.findings, []);
 }
 
 #[tokio::test]
