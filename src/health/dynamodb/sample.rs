@@ -152,7 +152,9 @@ fn finding(state: &TableState, limit: &Limit, near: Near, of: u64) -> Finding {
              row larger",
         ),
         Limit::Key { index, attribute, most } => {
-            let object = index.as_ref().map_or_else(|| name.clone(), |index| index_object(state, index));
+            // Two attributes of one key are two things to know of.
+            let of = index.as_ref().map_or_else(|| name.clone(), |index| index_object(state, index));
+            let object = format!("{of}/{attribute}");
             let of = index.as_ref().map_or_else(|| "the key".to_owned(), |index| format!("the index `{index}`"));
             let what = format!(
                 "{counted} have a `{attribute}` that comes close to the {most} bytes that {of} takes; the longest has \

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use actingweb_maintd::health::Acknowledgement;
 use actingweb_maintd::jobs::index_health;
 use actingweb_maintd::metrics::Check;
 use actingweb_maintd::model::setting::Bounded;
@@ -50,11 +51,11 @@ async fn long_keys_are_found_by_the_key_that_they_are_in() {
     // Two bytes each.
     let wide = "é".repeat(410);
     for (item, object, found) in [
-        ([("id", &"i".repeat(1639)[..]), ("name", "n"), ("value", "v")], properties.clone(), "`id`"),
-        ([("id", "i"), ("name", &wide[..]), ("value", "v")], properties.clone(), "the longest has 820"),
+        ([("id", &"i".repeat(1639)[..]), ("name", "n"), ("value", "v")], format!("{properties}/id"), "`id`"),
+        ([("id", "i"), ("name", &wide[..]), ("value", "v")], format!("{properties}/name"), "the longest has 820"),
         (
             [("id", "i"), ("name", "n"), ("value", &"v".repeat(1639)[..])],
-            format!("{properties}/property-index"),
+            format!("{properties}/property-index/value"),
             "2048 bytes that the index `property-index` takes",
         ),
     ] {
@@ -65,6 +66,17 @@ async fn long_keys_are_found_by_the_key_that_they_are_in() {
         assert!(finding.what.contains(found), "{finding:?}");
         Plan::of(Table::Properties).indexed("property-index", "value").replace(&tables, Table::Properties).await;
     }
+    // Both at once are told one by one, and may be acknowledged one by one.
+    let both = [("id", &"i".repeat(1639)[..]), ("name", &wide[..]), ("value", "v")];
+    put(&tables, Table::Properties, &both).await;
+    let found = look_deep(&*store).await.findings;
+    let objects: Vec<_> = found.iter().map(|finding| finding.object.clone()).collect();
+    assert_eq!(objects, [format!("{properties}/id"), format!("{properties}/name")]);
+    for finding in &found {
+        let known: Acknowledgement = format!("key_size {}: they stay", finding.object).parse().expect("its form");
+        assert_eq!(found.iter().filter(|finding| known.is_about(finding.check, &finding.object)).count(), 1);
+    }
+    Plan::of(Table::Properties).indexed("property-index", "value").replace(&tables, Table::Properties).await;
     let just = [("id", &"i".repeat(1638)[..]), ("name", &"n".repeat(819)[..]), ("value", &"v".repeat(1638)[..])];
     put(&tables, Table::Properties, &just).await;
     assert_eq!(look_deep(&*store).await.findings, []);
