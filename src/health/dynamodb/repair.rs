@@ -11,9 +11,10 @@ use chrono::{DateTime, TimeDelta, Utc};
 
 use super::{capacity, tables};
 use crate::health::{Cure, Finding, Visit};
+use crate::model::layout::TTL_ATTRIBUTE;
 use crate::model::{Table, clock};
 use crate::storage::dynamodb::{Alteration, Capacity, DynamoDb, TableState};
-use crate::storage::{Error, ErrorKind, NativeExpiry, Result};
+use crate::storage::{Error, ErrorKind, NativeExpiry, NativeTtl, Result};
 use crate::work::{RepairOutcome, Repaired};
 
 /// How often it is asked whether DynamoDB is done.
@@ -136,12 +137,30 @@ async fn pay_by_request(store: &DynamoDb, visit: Visit<'_>, table: Table) -> Res
 /// Has DynamoDB expire attributes.
 async fn expire(store: &DynamoDb) -> Ended {
     match store.enable_native_ttl().await {
-        Ok(_) => (RepairOutcome::Done, "DynamoDB expires attributes from now on; it takes up to an hour".to_owned()),
-        // What is left of the reasons is that it was changed within the last hour.
-        Err(error) if error.kind == ErrorKind::Other => {
-            (RepairOutcome::PutOff, format!("DynamoDB lets it be changed once an hour: {}", error.chain()))
+        Ok(_) => {}
+        // It is being changed, or was changed just now.
+        Err(error) if error.kind.may_pass() => return (RepairOutcome::PutOff, error.chain()),
+        Err(error) => return failed(&error, "dynamodb:UpdateTimeToLive"),
+    }
+    // Somebody else may have been faster, with something else in mind.
+    match store.native_ttl().await {
+        Ok(NativeTtl::On(attribute) | NativeTtl::Starting(attribute)) if attribute == TTL_ATTRIBUTE => {
+            (RepairOutcome::Done, "DynamoDB expires attributes from now on; it takes up to an hour".to_owned())
         }
-        Err(error) => failed(&error, "dynamodb:UpdateTimeToLive"),
+        Ok(NativeTtl::On(attribute) | NativeTtl::Starting(attribute)) => {
+            let what =
+                format!("somebody has let DynamoDB expire attributes by `{attribute}`, not by `{TTL_ATTRIBUTE}`");
+            (RepairOutcome::Failed, what)
+        }
+        Ok(NativeTtl::Stopping) => (RepairOutcome::Failed, "somebody has switched it off again".to_owned()),
+        Ok(NativeTtl::Off | NativeTtl::Never) => {
+            (RepairOutcome::GoingOn, "DynamoDB was told to expire attributes, and does not show it yet".to_owned())
+        }
+        Err(error) => {
+            let what =
+                format!("DynamoDB was told to expire attributes; whether it does is not known: {}", error.chain());
+            (RepairOutcome::GoingOn, what)
+        }
     }
 }
 

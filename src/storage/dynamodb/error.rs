@@ -12,6 +12,9 @@ use crate::storage::{Error, ErrorKind};
 const MISSING_TABLE: &str = ": run `actingweb-maintd schema apply`, or check storage.dynamodb.table_prefix \
                              (AWS_DB_PREFIX) and .region";
 
+/// What to do about an expiry that was switched on and off just now.
+const SWITCHED: &str = ": DynamoDB lets it be changed once an hour";
+
 /// Attaches to an error of the SDK what was tried and what the failure means.
 pub(super) trait Context<T> {
     /// Names the operation that failed.
@@ -92,7 +95,11 @@ where
         };
     };
     let message = error.message().unwrap_or("no reason given");
-    let remedy = if is_missing_table(error) { MISSING_TABLE } else { "" };
+    let remedy = match error.code() {
+        _ if is_missing_table(error) => MISSING_TABLE,
+        Some("ValidationException") if is_too_often(message) => SWITCHED,
+        _ => "",
+    };
     match error.request_id() {
         Some(id) => format!("{message} ({code}, request {id}){remedy}"),
         None => format!("{message} ({code}){remedy}"),
@@ -150,6 +157,8 @@ where
             | "BackupInUseException"
             | "ContinuousBackupsUnavailableException" => ErrorKind::Unavailable,
             "ItemCollectionSizeLimitExceededException" => ErrorKind::Limit,
+            // How often a setting may be changed is limited as well, in the words of any invalid request.
+            "ValidationException" if error.message().is_some_and(is_too_often) => ErrorKind::Throttled,
             // An item can also become too large by what is added to it, and a table may have an
             // index that is not expected: only the server knows.
             "ValidationException" if error.message().is_some_and(is_limit) => ErrorKind::Limit,
@@ -172,6 +181,11 @@ where
         (SdkError::ServiceError(_), None) => ErrorKind::Unavailable,
         _ => ErrorKind::Other,
     }
+}
+
+/// Whether an invalid request was refused because the same was changed a moment ago.
+fn is_too_often(message: &str) -> bool {
+    message.contains("multiple times within a fixed interval")
 }
 
 /// Whether an invalid request was refused for what it wanted to store.

@@ -188,14 +188,55 @@ async fn expiry_that_cannot_be_switched_on_says_why() {
     let (proxy, store) = proxied(&tables).await;
     switch_expiry(tables.client(), &tables.name(Table::Attributes), "ttl_timestamp", false).await;
     let found = finding(&*store).await;
-    for (code, outcome, what) in [
-        ("ValidationException", RepairOutcome::PutOff, "once an hour"),
-        ("AccessDeniedException", RepairOutcome::Failed, "dynamodb:UpdateTimeToLive"),
+    for (code, said, outcome, what) in [
+        (
+            "ValidationException",
+            "Time to live has been modified multiple times within a fixed interval",
+            RepairOutcome::PutOff,
+            Some("once an hour"),
+        ),
+        ("ValidationException", "Time to live is already disabled", RepairOutcome::Failed, None),
+        ("ResourceInUseException", "the table is being changed", RepairOutcome::PutOff, None),
+        ("LimitExceededException", "too many changes at a time", RepairOutcome::PutOff, None),
+        ("ThrottlingException", "Rate exceeded", RepairOutcome::PutOff, None),
+        ("AccessDeniedException", "not authorized", RepairOutcome::Failed, Some("dynamodb:UpdateTimeToLive")),
     ] {
-        proxy.play(refuses("UpdateTimeToLive", code, "modified multiple times within a fixed interval"));
+        proxy.play(refuses("UpdateTimeToLive", code, said));
         let repaired = visitor().repair(&*store, &found).await;
-        assert_eq!(repaired.outcome, outcome);
-        assert!(repaired.what.contains(what) && repaired.what.contains("fixed interval"), "{repaired:?}");
+        assert_eq!(repaired.outcome, outcome, "{repaired:?}");
+        assert!(repaired.what.contains(said) && what.is_none_or(|what| repaired.what.contains(what)), "{repaired:?}");
+        assert_eq!(repaired.what.contains("once an hour"), what == Some("once an hour"), "{repaired:?}");
+    }
+    proxy.heal();
+    assert_eq!(visitor().repair(&*store, &found).await.outcome, RepairOutcome::Done);
+    finds_nothing(&*store).await;
+}
+
+#[tokio::test]
+async fn expiry_that_somebody_else_has_just_changed_is_not_taken_for_ours() {
+    let tables = TestTables::new().await;
+    let attributes = tables.name(Table::Attributes);
+    let (proxy, store) = proxied(&tables).await;
+    switch_expiry(tables.client(), &attributes, "ttl_timestamp", false).await;
+    let found = finding(&*store).await;
+    switch_expiry(tables.client(), &attributes, "expires", true).await;
+    let repaired = visitor().repair(&*store, &found).await;
+    assert_eq!(repaired.outcome, RepairOutcome::Failed, "{repaired:?}");
+    assert!(repaired.what.contains("by `expires`, not by `ttl_timestamp`"), "{repaired:?}");
+    assert_eq!(proxy.count("UpdateTimeToLive"), 0);
+
+    switch_expiry(tables.client(), &attributes, "expires", false).await;
+    let status = |status: &'static str| {
+        move |seen: Seen<'_>| {
+            let told = vec![("/TimeToLiveDescription/TimeToLiveStatus", json!(status))];
+            (seen.operation == "DescribeTimeToLive" && seen.nth > 1).then_some(Fault::Told(told))
+        }
+    };
+    for (shown, outcome) in [("DISABLING", RepairOutcome::Failed), ("DISABLED", RepairOutcome::GoingOn)] {
+        proxy.play(status(shown));
+        let repaired = visitor().repair(&*store, &found).await;
+        assert_eq!((repaired.outcome, proxy.count("UpdateTimeToLive")), (outcome, 1), "{shown}: {repaired:?}");
+        switch_expiry(tables.client(), &attributes, "ttl_timestamp", false).await;
     }
     proxy.heal();
     assert_eq!(visitor().repair(&*store, &found).await.outcome, RepairOutcome::Done);
