@@ -6,36 +6,49 @@ use std::path::Path;
 
 use serde_json::Value;
 
-/// The requests of the SDK, by the method that makes them, with the action that each needs.
-const REQUESTS: [(&str, &[&str]); 26] = [
-    (".batch_get_item()", &["BatchGetItem"]),
-    (".batch_write_item()", &["BatchWriteItem"]),
-    (".create_backup()", &["CreateBackup"]),
-    (".create_table()", &["CreateTable"]),
-    (".delete_backup()", &["DeleteBackup"]),
-    (".delete_item()", &["DeleteItem"]),
-    (".delete_table()", &["DeleteTable"]),
-    (".describe_backup()", &["DescribeBackup"]),
-    (".describe_continuous_backups()", &["DescribeContinuousBackups"]),
-    (".describe_export()", &["DescribeExport"]),
-    (".describe_table()", &["DescribeTable"]),
-    (".describe_time_to_live()", &["DescribeTimeToLive"]),
-    (".export_table_to_point_in_time()", &["ExportTableToPointInTime"]),
-    (".get_item()", &["GetItem"]),
-    (".list_backups()", &["ListBackups"]),
-    (".list_tables()", &["ListTables"]),
-    (".put_item()", &["PutItem"]),
+/// The tables of the deployment: the application's, the first look-up table and the daemon's own.
+const TABLES: &str = "arn:aws:dynamodb:REGION:ACCOUNT:table/PREFIX_*";
+
+/// Tables that only drills make, and delete again.
+const SCRATCH: &str = "arn:aws:dynamodb:REGION:ACCOUNT:table/PREFIX_drill_*";
+
+const BACKUPS: &str = "arn:aws:dynamodb:REGION:ACCOUNT:table/PREFIX_*/backup/*";
+
+const EXPORTS: &str = "arn:aws:dynamodb:REGION:ACCOUNT:table/PREFIX_*/export/*";
+
+/// Lists are of everything.
+const EVERYTHING: &str = "*";
+
+/// The requests of the SDK, by the method that makes them, with what each is about and the actions that it needs.
+const REQUESTS: [(&str, &str, &[&str]); 26] = [
+    (".batch_get_item()", TABLES, &["BatchGetItem"]),
+    (".batch_write_item()", TABLES, &["BatchWriteItem"]),
+    (".create_backup()", TABLES, &["CreateBackup"]),
+    (".create_table()", TABLES, &["CreateTable"]),
+    (".delete_backup()", BACKUPS, &["DeleteBackup"]),
+    (".delete_item()", TABLES, &["DeleteItem"]),
+    (".delete_table()", SCRATCH, &["DeleteTable"]),
+    (".describe_backup()", BACKUPS, &["DescribeBackup"]),
+    (".describe_continuous_backups()", TABLES, &["DescribeContinuousBackups"]),
+    (".describe_export()", EXPORTS, &["DescribeExport"]),
+    (".describe_table()", TABLES, &["DescribeTable"]),
+    (".describe_time_to_live()", TABLES, &["DescribeTimeToLive"]),
+    (".export_table_to_point_in_time()", TABLES, &["ExportTableToPointInTime"]),
+    (".get_item()", TABLES, &["GetItem"]),
+    (".list_backups()", EVERYTHING, &["ListBackups"]),
+    (".list_tables()", EVERYTHING, &["ListTables"]),
+    (".put_item()", TABLES, &["PutItem"]),
     // Restoring writes, and needs what writing needs.
-    (".restore_table_from_backup()", &["RestoreTableFromBackup"]),
-    (".query()", &["Query"]),
-    (".scan()", &["Scan"]),
-    (".transact_get_items()", &["GetItem"]),
+    (".restore_table_from_backup()", BACKUPS, &["RestoreTableFromBackup"]),
+    (".query()", TABLES, &["Query"]),
+    (".scan()", TABLES, &["Scan"]),
+    (".transact_get_items()", TABLES, &["GetItem"]),
     // Each part of a transaction needs its own.
-    (".transact_write_items()", &["ConditionCheckItem", "DeleteItem", "PutItem", "UpdateItem"]),
-    (".update_continuous_backups()", &["UpdateContinuousBackups"]),
-    (".update_item()", &["UpdateItem"]),
-    (".update_table()", &["UpdateTable"]),
-    (".update_time_to_live()", &["UpdateTimeToLive"]),
+    (".transact_write_items()", TABLES, &["ConditionCheckItem", "DeleteItem", "PutItem", "UpdateItem"]),
+    (".update_continuous_backups()", TABLES, &["UpdateContinuousBackups"]),
+    (".update_item()", TABLES, &["UpdateItem"]),
+    (".update_table()", TABLES, &["UpdateTable"]),
+    (".update_time_to_live()", TABLES, &["UpdateTimeToLive"]),
 ];
 
 #[test]
@@ -43,15 +56,31 @@ fn the_policy_allows_what_the_store_asks_for_and_no_more() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let sources = fs::read_dir(root.join("src/storage/dynamodb")).expect("sources");
     let text: String = sources.map(|file| fs::read_to_string(file.expect("a file").path()).expect("text")).collect();
-    let asked = REQUESTS.into_iter().filter(|(method, _)| text.contains(method)).flat_map(|(_, actions)| actions);
-    let asked: BTreeSet<String> = asked.map(|action| format!("dynamodb:{action}")).collect();
+    let asked = REQUESTS.into_iter().filter(|(method, ..)| text.contains(method));
+    let asked: BTreeSet<(String, &str)> = asked
+        .flat_map(|(_, of, actions)| actions.iter().map(move |action| (format!("dynamodb:{action}"), of)))
+        .collect();
 
     let policy = fs::read_to_string(root.join("deploy/aws/policy.json")).expect("the policy");
     let policy: Value = serde_json::from_str(&policy).expect("JSON");
-    let statements = policy["Statement"].as_array().expect("statements").iter();
-    let allowed = statements.flat_map(|statement| statement["Action"].as_array().expect("actions"));
-    let allowed: BTreeSet<String> = allowed.map(|action| action.as_str().expect("a name").to_owned()).collect();
+    let mut allowed = BTreeSet::new();
+    for statement in policy["Statement"].as_array().expect("statements") {
+        let resources = match &statement["Resource"] {
+            Value::Array(resources) => resources.as_slice(),
+            resource => std::slice::from_ref(resource),
+        };
+        for action in statement["Action"].as_array().expect("actions") {
+            let resources = resources.iter().map(|resource| resource.as_str().expect("a name"));
+            allowed.extend(resources.map(|resource| (action.as_str().expect("a name").to_owned(), resource)));
+        }
+    }
+    // Whoever may do something to tables for drills only, may not do it to those of the deployment.
+    let denied: Vec<_> = asked.difference(&allowed).collect();
+    assert!(denied.is_empty(), "the policy does not allow {denied:?}");
     // What buckets are asked for is `object_store`'s to know.
-    let of_tables: BTreeSet<String> = allowed.into_iter().filter(|action| !action.starts_with("s3:")).collect();
-    assert_eq!(of_tables, asked);
+    let actions = |of: &BTreeSet<(String, &str)>| {
+        let actions = of.iter().map(|(action, _)| action.clone());
+        actions.filter(|action| !action.starts_with("s3:")).collect::<BTreeSet<_>>()
+    };
+    assert_eq!(actions(&allowed), actions(&asked));
 }
