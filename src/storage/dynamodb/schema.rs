@@ -44,6 +44,9 @@ pub struct SchemaStatus {
     pub findings: Vec<String>,
     /// Which attribute of the attributes' table DynamoDB itself expires rows by, if any.
     pub ttl_attribute: Option<String>,
+    /// Why nobody knows that, if so; a finding says so as well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ttl_unknown: Option<String>,
     /// The version of the daemon's own table; none when it is missing.
     pub maintd_version: Option<u32>,
     /// The version that this build makes.
@@ -128,6 +131,7 @@ impl DynamoDb {
                 strange: Vec::new(),
                 findings: Vec::new(),
                 ttl_attribute: None,
+                ttl_unknown: None,
                 maintd_version: None,
                 maintd_head: OWN_VERSION,
             };
@@ -141,9 +145,15 @@ impl DynamoDb {
                 }
             }
             if status.tables.contains(&self.table(Table::Attributes)) {
-                let ttl = self.time_to_live(OP).await?;
-                let is_on = ttl.as_ref().is_some_and(is_on);
-                status.ttl_attribute = ttl.and_then(|ttl| ttl.attribute_name).filter(|_| is_on);
+                match self.time_to_live(OP).await {
+                    Ok(ttl) => {
+                        let is_on = ttl.as_ref().is_some_and(is_on);
+                        status.ttl_attribute = ttl.and_then(|ttl| ttl.attribute_name).filter(|_| is_on);
+                    }
+                    // Nothing else depends on it, so whoever may not ask that can do all the rest.
+                    Err(error) if !error.kind.may_pass() => status.ttl_unknown = Some(error.chain()),
+                    Err(error) => return Err(error),
+                }
                 self.look_at_ttl(&mut status);
             }
             self.look_at_own(OP, &mut status).await?;
@@ -175,6 +185,10 @@ impl DynamoDb {
     }
 
     fn look_at_ttl(&self, status: &mut SchemaStatus) {
+        if let Some(why) = &status.ttl_unknown {
+            let name = self.table(Table::Attributes);
+            status.findings.push(format!("whether DynamoDB expires what is in the table {name} is not known: {why}"));
+        }
         if let Some(other) = status.ttl_attribute.as_deref().filter(|found| *found != layout::TTL_ATTRIBUTE) {
             let name = self.table(Table::Attributes);
             let expected = layout::TTL_ATTRIBUTE;

@@ -34,6 +34,7 @@ async fn tables_are_made_once_and_as_the_library_makes_them() {
         strange: vec![],
         findings: vec![],
         ttl_attribute: Some("ttl_timestamp".to_owned()),
+        ttl_unknown: None,
         maintd_version: Some(1),
         maintd_head: 1,
     };

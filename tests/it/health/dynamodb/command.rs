@@ -1,9 +1,11 @@
 //! `index check` and `job run index_health`, as people use them.
 
 use actingweb_maintd::model::Table;
-use serde_json::Value;
+use actingweb_maintd::work::Outcome;
+use serde_json::{Value, json};
 
 use super::plan::{Plan, switch_expiry};
+use super::{kinds as kinds_of, proxied, refuses, run_repairing};
 use crate::harness::daemon::{Maintd, Output};
 use crate::harness::dynamodb::TestTables;
 use crate::harness::private::blocking;
@@ -16,6 +18,36 @@ async fn maintd(tables: &TestTables, arguments: &'static [&'static str]) -> Outp
 fn kinds(run: &Value) -> Vec<&str> {
     let defects = run["report"]["defects"].as_array().map(Vec::as_slice).unwrap_or_default();
     defects.iter().map(|defect| defect["kind"].as_str().expect("a word")).collect()
+}
+
+/// A role that lacks one permission of a look can do all the rest, and the runner lets it begin.
+#[tokio::test]
+async fn whoever_may_not_ask_about_expiry_gets_everything_else_of_a_check() {
+    let tables = TestTables::new().await;
+    let (proxy, store) = proxied(&tables).await;
+    proxy.play(refuses("DescribeTimeToLive", "AccessDeniedException", "not authorized"));
+    let run = run_repairing(&store).await;
+    assert_eq!((run.outcome, kinds_of(&run)), (Some(Outcome::Succeeded), vec![]), "{run:?}");
+    let health = run.report.health.as_ref().expect("what was seen");
+    assert_eq!(health.unseen, ["time_to_live"]);
+    let (endpoint, prefix) = (proxy.endpoint(), tables.prefix().to_owned());
+    let run = move |arguments: &'static [&'static str]| {
+        let maintd = Maintd::beside_tables(&endpoint, &prefix);
+        blocking(move || maintd.run(arguments))
+    };
+    Plan::of(Table::Actors).replace(&tables, Table::Actors).await;
+    let found = run(&["index", "check", "--json"]).await;
+    assert_eq!((found.code, kinds(&found.json())), (2, vec!["index_missing"]), "{found:?}");
+    assert_eq!(found.json()["report"]["health"]["unseen"], json!(["time_to_live"]), "{found:?}");
+    // It is not said that all is well, nor does anybody change what cannot be seen.
+    let status = run(&["schema", "status", "--json"]).await;
+    assert_eq!(status.code, 2, "{status:?}");
+    let findings = status.json()["backends"]["dynamodb"]["findings"].to_string();
+    assert!(findings.contains("is not known") && findings.contains("not authorized"), "{status:?}");
+    let applied = run(&["schema", "apply"]).await;
+    assert!(applied.code != 0 && applied.stderr.contains("not authorized"), "{applied:?}");
+    let doctor = run(&["doctor"]).await;
+    assert!(doctor.code != 0 && doctor.stdout.contains("not authorized"), "{doctor:?}");
 }
 
 #[tokio::test]
