@@ -10,9 +10,16 @@ pub(super) fn missing(table: Table, name: &str, by_table: bool) -> Option<Findin
     if table == Table::PropertyLookup && !by_table {
         return None;
     }
-    let what = format!("the table {name} is missing");
-    let remedy = "run `actingweb-maintd schema apply`, which makes it as the library does (which makes it by itself \
-                  when it first needs it, unless AWS_DB_AUTO_CREATE_TABLES is off); where tables of another name or \
+    // Whether the application makes tables by itself, only its own processes know.
+    let unless = match table {
+        Table::Actors | Table::Properties | Table::Attributes => "",
+        _ => {
+            ": somebody has deleted it, or the application has never needed it and makes it by itself when it does \
+             (unless AWS_DB_AUTO_CREATE_TABLES is off there)"
+        }
+    };
+    let what = format!("the table {name} is missing{unless}");
+    let remedy = "run `actingweb-maintd schema apply`, which makes it as the library does; where tables of another name or \
                   region were meant, correct storage.dynamodb.table_prefix (AWS_DB_PREFIX) or .region";
     Some(Finding::new(Check::TableMissing, name, what, remedy))
 }
