@@ -80,6 +80,10 @@ fn type_name(r#type: ColumnType) -> String {
     .to_owned()
 }
 
+fn is_partitioned(catalog: &Catalog, table: Table) -> bool {
+    catalog.table(table.name()).is_some_and(|table| table.is_partitioned)
+}
+
 fn compare_key(catalog: &Catalog, table: Table, findings: &mut Vec<Finding>) {
     let expected = postgresql_key(table);
     let found = catalog.indexes.iter().find(|index| index.table == table.name() && index.is_primary);
@@ -96,7 +100,7 @@ fn compare_key(catalog: &Catalog, table: Table, findings: &mut Vec<Finding>) {
     let (own_name, made) = (identifier(name), identifier(&format!("{name}_new")));
     let drop = found.map(|index| format!("DROP CONSTRAINT {}, ", identifier(&index.name))).unwrap_or_default();
     let replace = format!("ALTER TABLE {full_name} {drop}ADD CONSTRAINT {own_name} PRIMARY KEY");
-    let steps = match catalog.table(table.name()).is_some_and(|table| table.is_partitioned) {
+    let steps = match is_partitioned(catalog, table) {
         // No index is made beside the application on a table in parts.
         true => format!("{replace} ({wanted}), when nobody writes"),
         false => format!(
@@ -135,11 +139,14 @@ fn compare_foreign_keys(catalog: &Catalog, table: Table, findings: &mut Vec<Find
                 }
             };
             let name = identifier(expected.name);
-            let remedy = format!(
-                "ALTER TABLE {full_name} ADD CONSTRAINT {name} {} NOT VALID, then ALTER TABLE {full_name} VALIDATE CONSTRAINT \
-                 {name}; remove one of that name before",
-                wanted(&qualified(&catalog.schema, expected.to.name()))
-            );
+            let key = wanted(&qualified(&catalog.schema, expected.to.name()));
+            let add = format!("ALTER TABLE {full_name} ADD CONSTRAINT {name} {key}");
+            let steps = match is_partitioned(catalog, table) {
+                // Before PostgreSQL 18 a table in parts takes none that is not held against all rows at once.
+                true => format!("{add}, when nobody writes"),
+                false => format!("{add} NOT VALID, then ALTER TABLE {full_name} VALIDATE CONSTRAINT {name}"),
+            };
+            let remedy = format!("{steps}; remove one of that name before");
             findings.push(Finding::new(Check::ForeignKeyDifferent, expected.name, what, remedy));
         }
     }

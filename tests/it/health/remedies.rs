@@ -185,6 +185,29 @@ async fn the_indexes_of_a_table_in_parts_are_made_part_by_part() {
     assert_eq!(kinds(&look(&*store, Settings::default()).await), []);
 }
 
+/// A table in parts takes no foreign key that its rows were not held against.
+#[tokio::test]
+async fn a_table_in_parts_gets_its_foreign_key_at_once() {
+    let db = TestDb::new().await;
+    let store = store::store(&db);
+    run(
+        &db,
+        "ALTER TABLE property_lookup RENAME TO whole; \
+         CREATE TABLE property_lookup (LIKE whole) PARTITION BY HASH (property_name); DROP TABLE whole; \
+         CREATE TABLE part PARTITION OF property_lookup FOR VALUES WITH (MODULUS 1, REMAINDER 0); \
+         ALTER TABLE property_lookup ADD PRIMARY KEY (property_name, value); \
+         CREATE INDEX idx_property_lookup_actor_id ON property_lookup (actor_id)",
+    )
+    .await;
+    let report = look(&*store, Settings::default()).await;
+    let missing = [("foreign_key_different".to_owned(), "fk_property_lookup_actor".to_owned())];
+    assert_eq!(kinds(&report), missing, "{report:#?}");
+    let (add, _) =
+        finding(&report, "foreign_key_different").remedy.split_once(", when nobody writes").expect("its end");
+    run(&db, add).await;
+    assert_eq!(kinds(&look(&*store, Settings::default()).await), []);
+}
+
 /// What to do about the one thing that is found, which nobody tries to repair.
 async fn remedy_without_cure(db: &TestDb, kind: &str) -> String {
     let report = look(&*store::store(db), Settings::default()).await;
