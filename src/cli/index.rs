@@ -24,8 +24,8 @@ pub(super) enum Command {
         #[arg(long)]
         deep: bool,
         /// Repair what can be repaired: indexes that are missing, invalid or bloated are built beside the old ones,
-        /// without blocking anybody; on DynamoDB, missing indexes are made, attributes expire, and tables with a
-        /// small capacity are paid by request.
+        /// without blocking anybody; on DynamoDB, missing indexes are made (but the older one on all values), attributes
+        /// expire, and tables with a small capacity are paid by request.
         #[arg(long)]
         repair: bool,
         /// Where; needed when the deployment is on several backends.

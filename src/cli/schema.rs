@@ -97,6 +97,8 @@ fn describe_dynamodb(status: &dynamodb::SchemaStatus) -> String {
     let mut text = table(["table", "state"], rows);
     match &status.ttl_attribute {
         Some(attribute) => text.push_str(&format!("\nDynamoDB expires attributes by {attribute}.\n")),
+        // The findings below say why nobody knows.
+        None if status.ttl_unknown.is_some() => text.push('\n'),
         None => text.push_str("\nDynamoDB does not expire attributes: `schema apply` switches that on.\n"),
     }
     for finding in &status.findings {

@@ -16,7 +16,8 @@ pub struct Criteria {
     pub unused_after: Duration,
     /// Servers that follow the database's, and are asked which indexes they use: host and port.
     pub replicas: Vec<(String, u16)>,
-    /// So many rows are looked at of each table of DynamoDB with `deep`.
+    /// So many rows are looked at of each table of DynamoDB with `deep`; fewer where they would take more than twice as many
+    /// read units.
     pub sample: u64,
     /// Settings that every table of DynamoDB must have.
     pub wanted: BTreeSet<Wanted>,

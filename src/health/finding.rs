@@ -164,7 +164,7 @@ pub enum Cure {
         oid: i64,
         /// Its bytes now.
         bytes: u64,
-        /// The bytes that it is expected to have then.
+        /// The bytes that it is expected to have then, where that was measured.
         expected: Option<u64>,
     },
     /// The global secondary index that a table of DynamoDB must have is made.

@@ -55,7 +55,7 @@ pub struct Earlier {
 ///
 /// # Errors
 ///
-/// When the store does not answer. What only a part of the looks needs and is not allowed is a note of the result.
+/// When the store does not answer. What only a part of the looks asks and has no answer is left out of the result.
 pub async fn examine(store: &dyn Store, visit: Visit<'_>) -> Result<Examined> {
     match store.concrete() {
         Concrete::Postgresql(store) => postgresql::examine(store, visit).await,

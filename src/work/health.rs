@@ -77,7 +77,7 @@ pub struct Repaired {
     /// Bytes before, where something was rebuilt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes_before: Option<u64>,
-    /// Bytes that were expected to remain, where something was rebuilt.
+    /// Bytes that were expected to remain, where something was rebuilt and that was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bytes_expected: Option<u64>,
     /// Bytes after.

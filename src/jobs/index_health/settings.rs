@@ -37,7 +37,8 @@ job_settings! {
         /// Servers that follow the database's, each as `host:port`: they are asked which indexes they use.
         #[serde(deserialize_with = "crate::model::setting::list")]
         pub replicas: Vec<String> = Vec::new(),
-        /// Rows looked at of each table of DynamoDB with `deep`.
+        /// Rows looked at of each table of DynamoDB with `deep`; fewer where they would take more than twice as many read
+        /// units.
         pub sample: Bounded<1, 10_000_000> = Bounded::new(1000),
         /// A repair waits for locks and transactions of others for so long at most.
         pub lock_wait: Span = Span::secs(30),

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use actingweb_maintd::jobs::index_health::Settings;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::scene::{Case, finding, hold, kinds, look, run, run_in_a_session, until_dead};
 use crate::harness::cluster::TestDb;
