@@ -88,8 +88,8 @@ pub(super) async fn examine(store: &Postgres, visit: Visit<'_>) -> Result<Examin
     let unknown: Vec<_> = examined.indexes.iter().filter(is_unknown).map(|figure| figure.index.as_str()).collect();
     if !unknown.is_empty() {
         examined.notes.push(format!(
-            "how bloated they are is not known of {}: nobody has analysed their tables or they were empty then, or our role may not see the statistics \
-             (SELECT on the table; of an index on an expression, only its owner may)",
+            "how bloated they are is not known of {}: nobody has analysed their tables or they were empty then, or our role \
+             may not see the statistics (SELECT on the table; of an index on an expression, only its owner may)",
             unknown.join(", ")
         ));
     }

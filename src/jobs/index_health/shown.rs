@@ -66,6 +66,8 @@ fn names(backend: BackendKind) -> Vec<(Table, &'static str)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::metrics::Check;
+    use crate::work::Health;
 
     #[test]
     fn labels_are_those_of_actingweb_and_one_for_all_others() {
@@ -87,6 +89,37 @@ mod tests {
         let own = IndexSeen { bytes: 10, bloat: Some(0.5), scans: Some(7) };
         let others = IndexSeen { bytes: 50, bloat: None, scans: Some(14) };
         assert_eq!(seen, [(Table::Actors, "ix_actors_creator", Some(own)), (Table::Actors, "other", Some(others))]);
+    }
+
+    #[test]
+    fn what_was_not_looked_at_has_no_number() {
+        let metrics = Metrics::new("test", "test");
+        let shown = |health: Health, kinds: &[Check]| {
+            let defects = kinds.iter().map(|kind| health::Finding::new(*kind, "x", "", "").defect(None)).collect();
+            show(
+                &metrics,
+                BackendKind::Postgresql,
+                &Report { defects, health: Some(Box::new(health)), ..Report::default() },
+            );
+            let text = metrics.encode();
+            [Check::IndexBloat, Check::IndexMissing, Check::IndexCorrupt].map(|check| {
+                let name = format!("check=\"{}\"", check.name());
+                let line = text.lines().find(|line| line.starts_with("maintd_findings{") && line.contains(&name))?;
+                Some(line.rsplit_once(' ').expect("a value").1.to_owned())
+            })
+        };
+        let (zero, one) = (Some("0".to_owned()), Some("1".to_owned()));
+        let unseen = vec![Check::IndexMissing.name().to_owned()];
+        let looked = Health { looked: true, ..Health::default() };
+        assert_eq!(shown(looked.clone(), &[Check::IndexMissing]), [zero.clone(), one.clone(), None]);
+        // A look that was cut short changes nothing.
+        assert_eq!(shown(Health::default(), &[]), [zero.clone(), one.clone(), None]);
+        let without = Health { unseen, ..looked.clone() };
+        assert_eq!(shown(without.clone(), &[]), [zero.clone(), None, None]);
+        // What was found all the same, counts.
+        assert_eq!(shown(without, &[Check::IndexMissing]), [zero.clone(), one.clone(), None]);
+        let deep = Health { deep_at: Some(chrono::DateTime::UNIX_EPOCH), ..looked };
+        assert_eq!(shown(deep, &[Check::IndexCorrupt]), [zero.clone(), zero, one]);
     }
 
     #[test]
