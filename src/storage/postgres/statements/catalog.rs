@@ -3,8 +3,8 @@
 //! moment the server knows no size and no definition any more: it is left out, as it is a moment later.
 
 /// The database as a whole. Whoever is sent changes of rows is no replica: it reads its own tables and indexes. Nor is
-/// who only receives the log, as for an archive: he replays nothing, and so says of nothing that he has. Of whom our role
-/// may not see, nobody knows, so that he counts.
+/// who only receives the log, as for an archive: he replays nothing, and so says of nothing that he has. Who has said
+/// nothing at all yet, or may not be seen by our role, may be one, and counts.
 pub(in crate::storage::postgres) const DATABASE: &str = "/* catalog */ SELECT to_jsonb(found)::text FROM ( \
      SELECT datname::text AS name, current_setting('server_version_num')::int AS version, \
          pg_is_in_recovery() AS is_standby, \
@@ -17,7 +17,8 @@ pub(in crate::storage::postgres) const DATABASE: &str = "/* catalog */ SELECT to
          current_setting('block_size')::int AS block, \
          extract(epoch FROM current_setting('autovacuum_naptime')::interval)::float8 AS naptime, \
          (SELECT stats_reset FROM pg_stat_database WHERE datid = d.oid) AS statistics_since, \
-         (SELECT count(*) FROM pg_stat_replication r WHERE (r.state IS NULL OR r.replay_lsn IS NOT NULL) \
+         (SELECT count(*) FROM pg_stat_replication r WHERE r.state IS DISTINCT FROM 'backup' \
+             AND (r.replay_lsn IS NOT NULL OR r.write_lsn IS NULL) \
              AND NOT EXISTS (SELECT FROM pg_replication_slots s WHERE s.active_pid = r.pid \
                  AND s.slot_type = 'logical')) AS replicas, \
          to_jsonb(d) ->> 'datcollversion' AS collation_version \
