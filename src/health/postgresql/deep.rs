@@ -84,17 +84,13 @@ async fn contents(
     let block = u64::from(catalog.database.block.max(1));
     for index in usable(catalog) {
         let begun = Instant::now();
-        let found = store.content(extension, index, visit.stop).await;
+        let read = store.content(extension, index, visit.stop).await;
         visit.progress.add(index.bytes / block);
-        let found = match found {
-            Ok(IndexRead::Stopped) => return Ok(()),
-            Ok(found) => found,
-            Err(error) => {
-                unread(examined, Check::IndexCorrupt, &format!("the index {}", index.name), error)?;
-                continue;
-            }
-        };
-        if let IndexRead::Done(Err(why)) = found {
+        let read = or_passed_over(read, index, Check::IndexCorrupt, examined)?;
+        if read == IndexRead::Stopped {
+            return Ok(());
+        }
+        if let IndexRead::Done(Err(why)) = read {
             let what = format!("the index {} on {} does not hold what it must: {why}", index.name, index.table);
             let remedy = format!(
                 "look for what damaged it (disk, memory, rules for texts that have changed), and check the table with pg_amcheck \
@@ -121,14 +117,10 @@ async fn densities(
         let begun = Instant::now();
         let read = store.density(extension, index, visit.stop).await;
         visit.progress.add(index.bytes / block);
-        let density = match read {
-            Ok(IndexRead::Done(density)) => density,
-            Ok(IndexRead::Gone) => continue,
-            Ok(IndexRead::Stopped) => return Ok(()),
-            Err(error) => {
-                unread(examined, Check::IndexBloat, &format!("the index {}", index.name), error)?;
-                continue;
-            }
+        let density = match or_passed_over(read, index, Check::IndexBloat, examined)? {
+            IndexRead::Done(density) => density,
+            IndexRead::Gone => continue,
+            IndexRead::Stopped => return Ok(()),
         };
         let exact = bloat::exact(index, &density, catalog.database.block);
         let figure =
@@ -140,6 +132,16 @@ async fn densities(
         visit.stop.sleep(begun.elapsed()).await;
     }
     Ok(())
+}
+
+/// What came of reading an index. One that cannot be read is told, and passed over like one that is gone.
+fn or_passed_over<T>(
+    read: Result<IndexRead<T>>,
+    index: &IndexFacts,
+    check: Check,
+    examined: &mut Examined,
+) -> Result<IndexRead<T>> {
+    read.or_else(|error| unread(examined, check, &format!("the index {}", index.name), error).map(|()| IndexRead::Gone))
 }
 
 /// That something cannot be read, as others can: it is damaged, locked for long, or nothing for our role. Without a

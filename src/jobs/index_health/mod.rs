@@ -136,7 +136,12 @@ impl IndexHealth {
         let was_made = |check: &Check| told.deep && !unseen.contains(check);
         if let Some((run, seen)) = newest.and_then(|run| Some((run, run.report.health.as_ref()?))) {
             let stands = deep_only(self.place.backend).filter(|check| !was_made(check));
-            report.defects.extend(stands.flat_map(|check| self.standing(run, check)));
+            let stands = stands.flat_map(|check| self.standing(run, check));
+            // One that was made in part may have found the same again.
+            let is_told =
+                |old: &Defect| report.defects.iter().any(|new| (&new.kind, &new.object) == (&old.kind, &old.object));
+            let stands: Vec<Defect> = stands.filter(|old| !is_told(old)).collect();
+            report.defects.extend(stands);
             told.deep_at = told.deep_at.or(seen.deep_at);
         }
         told.notes.extend(examined.notes);

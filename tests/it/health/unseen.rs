@@ -66,6 +66,12 @@ async fn what_a_deep_look_has_found_stands_until_the_next_one() {
     let shown = check("", &[]);
     assert!(shown.stdout.contains("What only a deep look shows is as it was at"), "{shown:?}");
 
+    // Another table cannot be looked at; what is found again is told once.
+    run(&db, &format!("REVOKE SELECT ON trusts FROM {}", db.role())).await;
+    let partly = check("", &["--deep", "--json"]);
+    assert_eq!(told(&partly), (vec!["key_size".to_owned()], vec![("key_size".to_owned(), false)]), "{partly:?}");
+    run(&db, &format!("GRANT SELECT ON trusts TO {}", db.role())).await;
+
     // Somebody decides that it may stay, and it counts no more from then on.
     let acknowledge = "[jobs.index_health]\nacknowledge = [\"key_size properties: one long name\"]\n";
     let left = check(acknowledge, &["--json"]);
