@@ -43,13 +43,16 @@ async fn recovered(
         return recovered;
     }
     for (table, state) in sound {
-        let why = match store.recovery(*table).await {
-            _ if visit.stop.requested().is_some() => "the look was stopped".to_owned(),
+        let answer = match visit.stop.requested() {
+            None => store.recovery(*table).await.map_err(|error| error.chain()),
+            Some(_) => Err("the look was stopped".to_owned()),
+        };
+        let why = match answer {
             Ok(recovery) => {
                 recovered.push((*table, recovery.is_on));
                 continue;
             }
-            Err(error) => error.chain(),
+            Err(why) => why,
         };
         // The others would say the same.
         let what = format!("from {} on nobody knows whether point-in-time recovery is on: {why}", state.name);
